@@ -1,0 +1,141 @@
+//! What is asked: the request of the chat completions API, as typed values.
+//!
+//! [`ChatRequest`] is what every part of Aurora passes around; the fields are those of the OpenAI API reference
+//! (`POST /v1/chat/completions`), with the names of that reference in the docs where ours differ. Fields we do not know
+//! are kept in [`ChatRequest::extra`] and passed on unchanged.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+/// One request for an answer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChatRequest {
+    /// The model's name; empty means the default.
+    pub model: String,
+    /// The conversation; never empty once validated.
+    pub messages: Vec<Message>,
+    /// Whether the answer is wanted as an event stream.
+    pub stream: bool,
+    /// `stream_options.include_usage`.
+    pub include_usage: bool,
+    /// At most this many tokens of answer: `max_completion_tokens`, else `max_tokens`. At least 1.
+    pub max_tokens: Option<u32>,
+    /// Sampling temperature, 0 to 2. 0 is greedy.
+    pub temperature: Option<f32>,
+    /// Nucleus sampling, above 0 up to 1.
+    pub top_p: Option<f32>,
+    /// Only the k best tokens are sampled from; 0 means all. Not in OpenAI's reference, but in most servers.
+    pub top_k: Option<u32>,
+    /// With the same seed and the same request the local engine gives the same text.
+    pub seed: Option<i64>,
+    /// Strings that end the answer, at most four, none empty. They are not part of the answer.
+    pub stop: Vec<String>,
+    /// -2 to 2.
+    pub presence_penalty: Option<f32>,
+    /// -2 to 2.
+    pub frequency_penalty: Option<f32>,
+    /// Token id to bias, -100 to 100.
+    pub logit_bias: BTreeMap<u32, f32>,
+    /// `tools`, as given.
+    pub tools: Vec<Value>,
+    /// `tool_choice`, as given.
+    pub tool_choice: Option<Value>,
+    /// `response_format`, as given.
+    pub response_format: Option<Value>,
+    /// Every other field, as given.
+    pub extra: Map<String, Value>,
+}
+
+/// One message of a conversation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said.
+    pub content: Content,
+    /// The calls an assistant made, as given.
+    pub tool_calls: Vec<Value>,
+    /// The call a tool message answers.
+    pub tool_call_id: Option<String>,
+    /// The speaker's name.
+    pub name: Option<String>,
+    /// Every other field, as given.
+    pub extra: Map<String, Value>,
+}
+
+/// Who speaks in a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Instructions of the application.
+    System,
+    /// The newer name of `system`.
+    Developer,
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+    /// A tool's result.
+    Tool,
+}
+
+/// What a message says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// Nothing: `null` or absent, as an assistant that only called tools has it.
+    Empty,
+    /// Text.
+    Text(String),
+    /// Parts: text, images, …
+    Parts(Vec<Part>),
+}
+
+/// One part of a message.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Part {
+    /// `{"type":"text","text":…}`.
+    Text(String),
+    /// Any other part, whole, as given; its `type` is a string.
+    Other(Map<String, Value>),
+}
+
+/// A request that cannot be answered as it is: HTTP status 400 and OpenAI's `invalid_request_error`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct RequestError {
+    /// What is wrong and what would be right, naming the field.
+    pub message: String,
+    /// The field's path, such as `messages[0].content`.
+    pub param: Option<String>,
+    /// A stable word such as `context_length_exceeded`, where the API has one.
+    pub code: Option<&'static str>,
+}
+
+impl Message {
+    /// A message of plain text.
+    #[must_use]
+    pub fn text(role: Role, text: impl Into<String>) -> Self {
+        Self {
+            role,
+            content: Content::Text(text.into()),
+            tool_calls: Vec::new(),
+            tool_call_id: None,
+            name: None,
+            extra: Map::new(),
+        }
+    }
+}
+
+impl Role {
+    /// The role as it is written on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Developer => "developer",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+            Self::Tool => "tool",
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! A Server-Sent Events decoder and encoder.

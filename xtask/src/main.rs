@@ -1,0 +1,2 @@
+//! Checks and benchmarks of this repository.
+fn main() {}
