@@ -86,6 +86,8 @@ pub struct Failure {
     pub code: Option<String>,
     /// The request field the server complained about, if it named one.
     pub param: Option<String>,
+    /// How long the server asked to be left alone (`retry-after-ms`, `Retry-After`), if it did.
+    pub retry_after: Option<Duration>,
 }
 
 /// The kinds of failure.
@@ -137,6 +139,7 @@ impl Failure {
             error_type: None,
             code: None,
             param: None,
+            retry_after: None,
         }
     }
 }
