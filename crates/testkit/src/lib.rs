@@ -1,1 +1,18 @@
-//! Fixtures for tests.
+//! Fixtures for the tests of the other crates: an upstream that plays a script ([`Upstream`]), a proxy that spoils a
+//! connection ([`FaultProxy`]), and the events of a chat answer as bytes ([`fixtures`]).
+//!
+//! Both servers speak through real sockets on `127.0.0.1` and run on a thread of their own, so that an async test, a
+//! blocking one and one that starts a process use them alike. Dropping one stops it. They are for tests: they trust
+//! their peer, and panic where a test is wrong.
+
+pub mod fixtures;
+mod proxy;
+mod reply;
+mod request;
+mod server;
+mod upstream;
+
+pub use proxy::{FaultProxy, Faults};
+pub use reply::{Reply, Script};
+pub use request::Request;
+pub use upstream::Upstream;

@@ -1,0 +1,156 @@
+//! A TCP proxy that spoils what a server sends: latency, slices, and an end in mid-stream. What the client sends passes
+//! untouched.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::server::Server;
+
+/// How long a reset waits after the last write, so that the peer has read it.
+const BEFORE_RESET: Duration = Duration::from_millis(50);
+
+/// A running proxy.
+#[derive(Debug)]
+pub struct FaultProxy {
+    server: Server,
+}
+
+/// What the proxy does to the bytes of each connection. Nothing by default.
+#[derive(Clone, Copy, Debug)]
+pub struct Faults {
+    latency: Duration,
+    slice: usize,
+    ending: Option<(usize, Ending)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Ending {
+    Cut,
+    Reset,
+    Stall,
+}
+
+impl FaultProxy {
+    /// Starts to listen on a free port of 127.0.0.1, in front of `server`.
+    #[must_use]
+    pub fn start(server: SocketAddr, faults: Faults) -> Self {
+        let serve = move |client| async move {
+            // The test sees what the client sees; there is nobody here to tell.
+            let _ = pass(client, server, faults).await;
+        };
+        Self {
+            server: Server::start(serve),
+        }
+    }
+
+    /// The base URL, version part included: `http://127.0.0.1:PORT/v1`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}/v1", self.addr())
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.server.addr()
+    }
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Faults {
+    /// None.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            latency: Duration::ZERO,
+            slice: usize::MAX,
+            ending: None,
+        }
+    }
+
+    /// Waits this long before each write.
+    #[must_use]
+    pub fn latency(mut self, pause: Duration) -> Self {
+        self.latency = pause;
+        self
+    }
+
+    /// Writes at most this many bytes at a time, at least 1.
+    #[must_use]
+    pub fn slice(mut self, bytes: usize) -> Self {
+        self.slice = bytes.max(1);
+        self
+    }
+
+    /// Closes the connection after this many bytes of the server's, head included.
+    #[must_use]
+    pub fn cut_after(mut self, bytes: usize) -> Self {
+        self.ending = Some((bytes, Ending::Cut));
+        self
+    }
+
+    /// Resets the connection after this many bytes of the server's.
+    #[must_use]
+    pub fn reset_after(mut self, bytes: usize) -> Self {
+        self.ending = Some((bytes, Ending::Reset));
+        self
+    }
+
+    /// Falls silent after this many bytes of the server's, with the connection open.
+    #[must_use]
+    pub fn stall_after(mut self, bytes: usize) -> Self {
+        self.ending = Some((bytes, Ending::Stall));
+        self
+    }
+}
+
+async fn pass(mut client: TcpStream, server: SocketAddr, faults: Faults) -> io::Result<()> {
+    let mut server = TcpStream::connect(server).await?;
+    server.set_nodelay(true)?;
+    let (mut from_client, mut to_client) = client.split();
+    let (mut from_server, mut to_server) = server.split();
+    let down = async {
+        let mut left = faults.ending.map_or(usize::MAX, |(bytes, _)| bytes);
+        let mut buffer = vec![0; 16 << 10];
+        while left > 0 {
+            let read = from_server.read(&mut buffer).await?;
+            if read == 0 {
+                return Ok(None);
+            }
+            let passed = read.min(left);
+            for piece in buffer[..passed].chunks(faults.slice) {
+                tokio::time::sleep(faults.latency).await;
+                to_client.write_all(piece).await?;
+            }
+            left -= passed;
+        }
+        Ok::<_, io::Error>(faults.ending.map(|(_, ending)| ending))
+    };
+    // The client's end ends both: it has nothing more to ask, and is not waiting for more.
+    let up = tokio::io::copy(&mut from_client, &mut to_server);
+    let ending = tokio::select! {
+        ending = down => ending?,
+        _ = up => return Ok(()),
+    };
+    match ending {
+        None | Some(Ending::Cut) => client.shutdown().await,
+        Some(Ending::Reset) => {
+            tokio::time::sleep(BEFORE_RESET).await;
+            client.set_zero_linger()
+        }
+        Some(Ending::Stall) => {
+            let mut byte = [0];
+            while client.read(&mut byte).await? > 0 {}
+            Ok(())
+        }
+    }
+}
