@@ -3,10 +3,21 @@
 //! [`ChatRequest`] is what every part of Aurora passes around; the fields are those of the OpenAI API reference
 //! (`POST /v1/chat/completions`), with the names of that reference in the docs where ours differ. Fields we do not know
 //! are kept in [`ChatRequest::extra`] and passed on unchanged.
+//!
+//! [`ChatRequest::from_json`] reads a request from bytes, [`ChatRequest::validate`] checks one built in code; the rules
+//! on values have one home, `rules.rs`. Reading is strict: what is wrong is an error that names the field, never a guess.
 
+mod read;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
+
+use crate::{Failure, FailureKind};
 
 /// One request for an answer.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,13 +28,14 @@ pub struct ChatRequest {
     pub messages: Vec<Message>,
     /// Whether the answer is wanted as an event stream.
     pub stream: bool,
-    /// `stream_options.include_usage`.
+    /// `stream_options.include_usage`; only with `stream`. Other stream options are kept in [`ChatRequest::extra`] under
+    /// `stream_options`.
     pub include_usage: bool,
     /// At most this many tokens of answer: `max_completion_tokens`, else `max_tokens`. At least 1.
     pub max_tokens: Option<u32>,
     /// Sampling temperature, 0 to 2. 0 is greedy.
     pub temperature: Option<f32>,
-    /// Nucleus sampling, above 0 up to 1.
+    /// Nucleus sampling, 0 to 1. 0 leaves only the best token, which is greedy.
     pub top_p: Option<f32>,
     /// Only the k best tokens are sampled from; 0 means all. Not in OpenAI's reference, but in most servers.
     pub top_k: Option<u32>,
@@ -111,6 +123,30 @@ pub struct RequestError {
     pub code: Option<&'static str>,
 }
 
+impl RequestError {
+    /// An error with this message about this field.
+    #[must_use]
+    pub fn new(message: impl Into<String>, param: Option<String>, code: Option<&'static str>) -> Self {
+        Self {
+            message: message.into(),
+            param,
+            code,
+        }
+    }
+}
+
+impl From<RequestError> for Failure {
+    fn from(error: RequestError) -> Self {
+        Self {
+            status: Some(400),
+            error_type: Some("invalid_request_error".to_owned()),
+            code: error.code.map(str::to_owned),
+            param: error.param,
+            ..Self::new(FailureKind::InvalidRequest, error.message)
+        }
+    }
+}
+
 impl Message {
     /// A message of plain text.
     #[must_use]
@@ -124,9 +160,59 @@ impl Message {
             extra: Map::new(),
         }
     }
+
+    /// The message's text: its text parts, one after the other, with nothing between them. Other parts are left out;
+    /// [`Message::first_other_part`] tells whether there are any.
+    #[must_use]
+    pub fn plain_text(&self) -> Cow<'_, str> {
+        match &self.content {
+            Content::Empty => Cow::Borrowed(""),
+            Content::Text(text) => Cow::Borrowed(text),
+            Content::Parts(parts) => match parts.as_slice() {
+                [Part::Text(text)] => Cow::Borrowed(text),
+                parts => parts
+                    .iter()
+                    .filter_map(|part| match part {
+                        Part::Text(text) => Some(text.as_str()),
+                        Part::Other(_) => None,
+                    })
+                    .collect::<String>()
+                    .into(),
+            },
+        }
+    }
+
+    /// The first part that is not text, with its place: what a model that reads only text must refuse, naming
+    /// `messages[i].content[place]`.
+    #[must_use]
+    pub fn first_other_part(&self) -> Option<(usize, &Map<String, Value>)> {
+        let Content::Parts(parts) = &self.content else {
+            return None;
+        };
+        parts.iter().enumerate().find_map(|(place, part)| match part {
+            Part::Text(_) => None,
+            Part::Other(part) => Some((place, part)),
+        })
+    }
 }
 
 impl Role {
+    /// Every role, as the reference lists them.
+    pub const ALL: [Self; 5] = [
+        Self::Developer,
+        Self::System,
+        Self::User,
+        Self::Assistant,
+        Self::Tool,
+    ];
+
+    /// Reads a role from the wire. The deprecated `function` is not one of them: its messages lack the id of the call
+    /// that a `tool` message must name, so it cannot be translated truthfully.
+    #[must_use]
+    pub fn from_wire(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text)
+    }
+
     /// The role as it is written on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -167,13 +167,22 @@ impl FailureKind {
 }
 
 impl End {
-    /// The end of a stream that came to its proper close with this finish reason.
+    /// The end of a stream that came to its proper close with this finish reason. A reason that says generation broke
+    /// off ([`Verdict::of_finish`]) makes it a failure all the same.
     #[must_use]
     pub fn finished(reason: Option<FinishReason>) -> Self {
+        let verdict = Verdict::of_finish(reason.as_ref());
+        let failure = matches!(verdict, Verdict::Failed(_)).then(|| {
+            let reason = reason.as_ref().map_or("", FinishReason::as_str);
+            Failure::new(
+                FailureKind::ErrorEvent,
+                format!("the server broke off: finish reason \"{reason}\""),
+            )
+        });
         Self {
-            verdict: Verdict::of_finish(reason.as_ref()),
+            verdict,
             finish_reason: reason,
-            failure: None,
+            failure,
         }
     }
 

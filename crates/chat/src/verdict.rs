@@ -51,15 +51,29 @@ pub enum Deadline {
 impl Verdict {
     /// The verdict of an answer whose stream ended as the protocol wants, with this finish reason.
     ///
-    /// A stream that said `[DONE]` and named no reason is complete.
+    /// A stream that said `[DONE]` and named no reason is complete. Reasons outside the API reference are read for what
+    /// they mean where that is known: some name a limit (Mistral's `model_length`) or a filter, and some say that
+    /// generation broke off (vLLM's `abort`, DeepSeek's `insufficient_system_resource`), which is no completion.
     #[must_use]
     pub fn of_finish(reason: Option<&FinishReason>) -> Self {
         match reason {
             Some(FinishReason::Length) => Self::Length,
             Some(FinishReason::ContentFilter) => Self::Filtered,
-            Some(FinishReason::Stop | FinishReason::ToolCalls | FinishReason::Other(_)) | None => {
-                Self::Complete
-            }
+            Some(FinishReason::Other(word)) => match word.to_ascii_lowercase().as_str() {
+                "max_tokens" | "model_length" | "max_output_tokens" | "context_length" => Self::Length,
+                "safety" | "recitation" | "blocklist" | "prohibited_content" | "spii" | "sensitive" => {
+                    Self::Filtered
+                }
+                "error"
+                | "abort"
+                | "aborted"
+                | "cancelled"
+                | "timeout"
+                | "network_error"
+                | "insufficient_system_resource" => Self::Failed(Fault::Server),
+                _ => Self::Complete,
+            },
+            Some(FinishReason::Stop | FinishReason::ToolCalls) | None => Self::Complete,
         }
     }
 

@@ -1,0 +1,6 @@
+//! Wire formats, one module each, in both directions.
+//!
+//! Writing is strict: what is written is what the format's reference says. Reading is lenient: what real servers send is
+//! read for what it means, and nothing incomplete is ever read as complete.
+
+pub mod openai;
