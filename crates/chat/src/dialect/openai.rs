@@ -7,6 +7,7 @@
 
 mod calls;
 mod error;
+mod fast;
 mod payload;
 mod read;
 mod request;

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::DONE;
 use super::calls::Calls;
 use super::error::{error_event, failure_in_event, failure_of_error_event};
+use super::fast::Fast;
 use super::payload::{Said, number, reasoning, usage};
 use crate::redact::printable;
 use crate::{Conclusion, Delta, Ending, Failure, FailureKind, FinishReason, Notice, Usage, conclude};
@@ -32,6 +33,7 @@ pub struct Reader {
     streamed: bool,
     /// The last thing that could not be read: often the reason for what happens next.
     unreadable: Option<String>,
+    pub(super) fast: Fast,
 }
 
 /// What an event means for the reading that goes on.
@@ -71,8 +73,21 @@ impl Reader {
             self.done = true;
             return Ok(Flow::Done);
         }
+        if let Some(delta) = self.fast.read(trimmed) {
+            self.streamed = true;
+            out.push(delta);
+            return Ok(Flow::Continue);
+        }
+        self.fast.forget();
+        let before = out.len();
         match serde_json::from_str::<Value>(trimmed) {
-            Ok(value) => self.read_value(&value, out),
+            Ok(value) => {
+                let flow = self.read_value(&value, out)?;
+                if flow == Flow::Continue {
+                    self.fast.learn(trimmed, &out[before..]);
+                }
+                Ok(flow)
+            }
             Err(error) => self.read_broken(event, trimmed, &error, out),
         }
     }
@@ -123,6 +138,7 @@ impl Reader {
             let message = format!("the response is JSON, but neither an answer nor an error: {excerpt}");
             return Err(Failure::new(FailureKind::Protocol, message));
         }
+        self.fast.forget();
         let flow = self.read_value(&value, out)?;
         self.done = true;
         Ok(match flow {
