@@ -1,1 +1,52 @@
-//! One upstream call.
+//! One call to an upstream: connect, send, read, retry, end.
+//!
+//! A [`Client`] starts calls to [`Endpoint`]s. Each gives an [`Answer`], a stream of [`Update`](aurora_chat::Update)s
+//! that ends with exactly one [`End`](aurora_chat::End), whose verdict is true: nothing incomplete is called complete.
+//! Text is never repeated: after the first delta nothing is tried again. Deadlines, limits and retries have the defaults
+//! of [`Deadlines`], [`Limits`] and [`Endpoint::retries`].
+//!
+//! ```
+//! use aurora_chat::{ChatRequest, Delta, Message, Role, Update};
+//! use aurora_client::{Client, Endpoint, Error};
+//!
+//! async fn print_answer(base_url: &str) -> Result<(), Error> {
+//!     let endpoint = Endpoint::new("example", base_url)?;
+//!     let messages = vec![Message::text(Role::User, "Why is the sky blue?")];
+//!     let request = ChatRequest { model: "small".into(), messages, ..ChatRequest::default() };
+//!     let mut answer = Client::new()?.start(&endpoint, request);
+//!     while let Some(update) = answer.next().await {
+//!         match update {
+//!             Update::Delta(Delta::Text(text)) => print!("{text}"),
+//!             Update::End(end) => println!("\n({})", end.verdict.as_str()),
+//!             _ => {}
+//!         }
+//!     }
+//!     Ok(())
+//! }
+//! # let upstream = aurora_testkit::Upstream::start(aurora_testkit::Reply::sse(
+//! #     aurora_testkit::fixtures::sse_answer(&["Rayleigh ", "scattering."])));
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+//! # runtime.block_on(print_answer(&upstream.url())).expect("valid settings");
+//! # assert_eq!(upstream.requests().len(), 1);
+//! ```
+//!
+//! Inside, `call` is a state machine without I/O, `reading` reads bodies, `retry` and `deadlines` are rules as
+//! values, `transport` speaks to the HTTP library, and [`Answer`] drives them. Wire formats are `aurora_chat`'s. What
+//! is not here: choosing between endpoints, keeping streams, showing anything.
+
+mod answer;
+mod call;
+mod client;
+mod clock;
+mod deadlines;
+mod endpoint;
+mod error;
+mod reading;
+mod retry;
+mod transport;
+
+pub use answer::Answer;
+pub use client::Client;
+pub use endpoint::{BaseUrl, Deadlines, Dialect, Endpoint, Limits, Secret};
+pub use error::Error;
+pub use retry::is_retryable;

@@ -1,0 +1,214 @@
+//! The thin shell around a [`Call`]: it sends, reads, waits and keeps the time, all of it while it is polled.
+
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use aurora_chat::{End, Failure, Update};
+use futures_core::Stream;
+use reqwest::Response;
+use tracing::Span;
+
+use crate::{
+    call::{BodyEnd, Call, Need},
+    clock::Clock,
+    transport::{Outgoing, Unsent, body_failure, head_of},
+};
+
+/// How often the wall clock is looked at while nothing happens: so long after a laptop wakes a deadline that passed in
+/// its sleep is seen.
+const WALL_CLOCK_CHECK: Duration = Duration::from_secs(5);
+
+/// How long the last bytes of a body may take after `[DONE]`, when nobody waits for them any more but the connection,
+/// which could carry another call after them. Some servers never send them.
+const LAST_BYTES: Duration = Duration::from_millis(50);
+
+/// An answer as it comes: a [`Stream`] of [`Update`]s, the last of which, always and only once, is [`Update::End`].
+///
+/// It works while it is polled and only then: a consumer that takes its time slows the server down by TCP's own means,
+/// and memory stays within the endpoint's [`Limits`](crate::Limits) plus one read. Dropping it closes the connection at
+/// once, or resets the stream of an HTTP/2 connection.
+pub struct Answer {
+    updates: Pin<Box<dyn Stream<Item = Update> + Send>>,
+}
+
+impl Answer {
+    pub(crate) fn new(call: Call, outgoing: Result<Outgoing, Failure>, span: Span) -> Self {
+        let driver = Driver {
+            call,
+            outgoing,
+            span,
+            clock: Clock::start(),
+            begun: false,
+            response: None,
+        };
+        let updates = futures_util::stream::unfold(driver, |mut driver| async move {
+            let update = driver.next().await?;
+            Some((update, driver))
+        });
+        Self {
+            updates: Box::pin(updates),
+        }
+    }
+
+    /// The next update; `None` after the end. Cancel safe: an update is either returned or still to come.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with I/O and time.
+    pub async fn next(&mut self) -> Option<Update> {
+        poll_fn(|cx| self.updates.as_mut().poll_next(cx)).await
+    }
+}
+
+impl Stream for Answer {
+    type Item = Update;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Update>> {
+        self.updates.as_mut().poll_next(cx)
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").finish_non_exhaustive()
+    }
+}
+
+/// Does what the call needs.
+struct Driver {
+    call: Call,
+    outgoing: Result<Outgoing, Failure>,
+    span: Span,
+    clock: Clock,
+    /// False until the first poll, with which time begins.
+    begun: bool,
+    response: Option<Response>,
+}
+
+impl Driver {
+    async fn next(&mut self) -> Option<Update> {
+        if !self.begun {
+            self.begun = true;
+            self.clock = Clock::start();
+        }
+        loop {
+            if let Some(update) = self.call.poll_update() {
+                if let Update::End(end) = &update {
+                    self.record(end);
+                }
+                return Some(update);
+            }
+            match self.call.need() {
+                Need::Send => self.send().await,
+                Need::Body => self.read().await,
+                Need::Wait => {
+                    let nothing = std::future::pending::<()>();
+                    let _ = bounded(&mut self.clock, &self.call, nothing).await;
+                    self.step(Call::handle_time);
+                }
+                Need::Nothing => {
+                    if let Some(response) = self.response.take() {
+                        take_last_bytes(response).await;
+                    }
+                    return None;
+                }
+            }
+        }
+    }
+
+    async fn send(&mut self) {
+        let sent = match &self.outgoing {
+            // The future is large, and made once an attempt.
+            Ok(outgoing) => bounded(&mut self.clock, &self.call, Box::pin(outgoing.send())).await,
+            Err(failure) => Some(Err(Unsent {
+                failure: failure.clone(),
+                retryable: false,
+            })),
+        };
+        match sent {
+            Some(Ok(response)) => {
+                let head = head_of(&response);
+                self.response = Some(response);
+                self.step(|call, now| call.handle_head(head, now));
+            }
+            Some(Err(unsent)) => {
+                self.step(|call, now| call.handle_unsent(unsent.failure, unsent.retryable, now));
+            }
+            None => self.step(Call::handle_time),
+        }
+    }
+
+    async fn read(&mut self) {
+        let Some(response) = &mut self.response else {
+            // The call asks for a body only after a head, and a head comes with one.
+            return self.step(|call, now| call.handle_end(BodyEnd::Proper, now));
+        };
+        match bounded(&mut self.clock, &self.call, response.chunk()).await {
+            Some(Ok(Some(bytes))) => self.step(|call, now| call.handle_bytes(&bytes, now)),
+            Some(Ok(None)) => self.step(|call, now| call.handle_end(BodyEnd::Proper, now)),
+            Some(Err(error)) => {
+                let end = BodyEnd::Failed(body_failure(&error));
+                self.step(|call, now| call.handle_end(end, now));
+            }
+            None => self.step(Call::handle_time),
+        }
+    }
+
+    /// Tells the call what happened, and lets go of a response it is finished with.
+    fn step(&mut self, tell: impl FnOnce(&mut Call, Duration)) {
+        let now = self.clock.now();
+        self.span.in_scope(|| tell(&mut self.call, now));
+        let spare = self.call.need() == Need::Nothing && self.call.is_whole();
+        if self.call.need() != Need::Body && !spare {
+            self.response = None;
+        }
+    }
+
+    fn record(&self, end: &End) {
+        let summary = self.call.summary();
+        self.span.record("attempts", summary.attempts);
+        self.span.record("verdict", end.verdict.as_str());
+        if let Some(time) = summary.time_to_first_delta {
+            self.span
+                .record("ttft_ms", u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        }
+        self.span.in_scope(|| match &end.failure {
+            None => tracing::debug!("the call has ended"),
+            Some(failure) => tracing::info!(kind = failure.kind.as_str(), "the call has failed: {failure}"),
+        });
+    }
+}
+
+/// What `work` gives, or `None` when the call wants to know the time first. Work that is ready is never late.
+async fn bounded<T>(clock: &mut Clock, call: &Call, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    loop {
+        let pause = call.wake_at().map(|at| at.saturating_sub(clock.now()));
+        let sleep = async {
+            match pause {
+                Some(pause) => tokio::time::sleep(pause.min(WALL_CLOCK_CHECK)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            done = &mut work => return Some(done),
+            () = sleep => {}
+        }
+        if call.wake_at().is_some_and(|at| at <= clock.now()) {
+            return None;
+        }
+    }
+}
+
+/// Reads to the end of a body that has said everything, for a moment. What it says is of no interest.
+async fn take_last_bytes(mut response: Response) {
+    let rest = async { while let Ok(Some(_)) = response.chunk().await {} };
+    // Time is up: the connection closes with the response.
+    let _ = tokio::time::timeout(LAST_BYTES, rest).await;
+}

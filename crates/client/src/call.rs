@@ -1,0 +1,491 @@
+//! One call, as a state machine without I/O: it is told what happened and when, and says what to do next and what to
+//! tell the consumer. Retries, deadlines and endings are decided here; sockets, tasks and clocks are the shell's
+//! ([`Answer`](crate::Answer)).
+//!
+//! Time is the duration since the call began, and never goes back.
+
+use std::{collections::VecDeque, time::Duration};
+
+use aurora_chat::{
+    Conclusion, Deadline, End, Ending, Failure, FailureKind, Limit, Notice, Start, Update,
+    dialect::openai::failure_from_status,
+    redact::{mask_exact, mask_keys},
+};
+
+use crate::{
+    Deadlines, Limits, Secret,
+    deadlines::Phase,
+    reading::{Found, Reading, Step},
+    retry::{self, Decision, Hints},
+};
+
+/// How much of an error response's body is read.
+const ERROR_BODY: usize = 64 << 10;
+
+/// How long an error response's body may take; what has come by then is enough.
+const ERROR_BODY_TIME: Duration = Duration::from_secs(5);
+
+/// The terms of a call.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    pub(crate) endpoint: String,
+    /// The model that was asked for.
+    pub(crate) model: String,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) limits: Limits,
+    pub(crate) retries: u32,
+    /// Masked wherever a server repeats it.
+    pub(crate) key: Option<Secret>,
+    /// What the waits between attempts are drawn from.
+    pub(crate) seed: u64,
+}
+
+/// What the shell is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Send the request; then [`Call::handle_head`] or [`Call::handle_unsent`].
+    Send,
+    /// Read the response's body; then [`Call::handle_bytes`] or [`Call::handle_end`].
+    Body,
+    /// Nothing, until [`Call::wake_at`].
+    Wait,
+    /// Nothing more: the call has ended.
+    Nothing,
+}
+
+/// The head of a response.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Head {
+    pub(crate) status: u16,
+    pub(crate) content_type: Option<String>,
+    pub(crate) hints: Hints,
+    /// `x-stream-id`.
+    pub(crate) stream: Option<String>,
+    /// `Location`, without user info and query.
+    pub(crate) location: Option<String>,
+    /// The names and values of all headers, in bytes.
+    pub(crate) bytes: usize,
+}
+
+/// How a body ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum BodyEnd {
+    /// As its framing says.
+    Proper,
+    /// Otherwise: lost, or not HTTP.
+    Failed(Failure),
+}
+
+/// What became of a call, for logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Summary {
+    pub(crate) attempts: u32,
+    pub(crate) time_to_first_delta: Option<Duration>,
+}
+
+/// A call in progress.
+#[derive(Debug)]
+pub(crate) struct Call {
+    terms: Terms,
+    state: State,
+    updates: VecDeque<Update>,
+    found: Found,
+    retries_made: u32,
+    started: bool,
+    first_delta: Option<Duration>,
+    /// When the current attempt began.
+    sent_at: Duration,
+    stream: Option<String>,
+    /// Why the last attempt failed, for a deadline that passes in the wait after it.
+    last_failure: Option<String>,
+}
+
+#[derive(Debug)]
+enum State {
+    Sending,
+    /// A 2xx response. `last_byte` is when its body last brought something.
+    Reading {
+        reading: Box<Reading>,
+        last_byte: Option<Duration>,
+    },
+    /// An error response.
+    Refused {
+        status: u16,
+        hints: Hints,
+        body: Vec<u8>,
+        until: Duration,
+    },
+    Waiting {
+        until: Duration,
+    },
+    Ended {
+        whole: bool,
+    },
+}
+
+impl Call {
+    pub(crate) fn new(terms: Terms) -> Self {
+        Self {
+            terms,
+            state: State::Sending,
+            updates: VecDeque::new(),
+            found: Found::default(),
+            retries_made: 0,
+            started: false,
+            first_delta: None,
+            sent_at: Duration::ZERO,
+            stream: None,
+            last_failure: None,
+        }
+    }
+
+    /// What the shell is to do next.
+    pub(crate) fn need(&self) -> Need {
+        match self.state {
+            State::Sending => Need::Send,
+            State::Reading { .. } | State::Refused { .. } => Need::Body,
+            State::Waiting { .. } => Need::Wait,
+            State::Ended { .. } => Need::Nothing,
+        }
+    }
+
+    /// The next thing to tell the consumer.
+    pub(crate) fn poll_update(&mut self) -> Option<Update> {
+        self.updates.pop_front()
+    }
+
+    /// Whether the call has ended with a whole answer, so that its connection is as good as new.
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(self.state, State::Ended { whole: true })
+    }
+
+    pub(crate) fn summary(&self) -> Summary {
+        Summary {
+            attempts: self.retries_made + 1,
+            time_to_first_delta: self.first_delta,
+        }
+    }
+
+    /// When [`handle_time`](Self::handle_time) wants to be called, if nothing happens before.
+    pub(crate) fn wake_at(&self) -> Option<Duration> {
+        let own = match self.state {
+            State::Waiting { until } | State::Refused { until, .. } => Some(until),
+            State::Sending | State::Reading { .. } | State::Ended { .. } => None,
+        };
+        let deadline = self.phase().next(&self.terms.deadlines).map(|(at, _)| at);
+        own.into_iter().chain(deadline).min()
+    }
+
+    /// Time has passed: a deadline may have, too.
+    pub(crate) fn handle_time(&mut self, now: Duration) {
+        if let Some((at, deadline)) = self.phase().next(&self.terms.deadlines)
+            && at <= now
+        {
+            return self.time_out(deadline, now);
+        }
+        match &self.state {
+            State::Waiting { until } if *until <= now => {
+                self.state = State::Sending;
+                self.sent_at = now;
+            }
+            State::Refused { until, .. } if *until <= now => self.refuse(now),
+            _ => {}
+        }
+    }
+
+    /// The response's head has come.
+    pub(crate) fn handle_head(&mut self, head: Head, now: Duration) {
+        if head.bytes > self.terms.limits.headers {
+            let message = format!(
+                "the response's headers are larger than the limit of {} bytes",
+                self.terms.limits.headers
+            );
+            return self.fail(Failure::new(FailureKind::Limit(Limit::Headers), message));
+        }
+        self.state = match head.status {
+            200..=299 => {
+                self.stream = head.stream;
+                let content_type = head.content_type.as_deref();
+                let reading = Reading::new(content_type, self.terms.limits, self.terms.key.clone());
+                State::Reading {
+                    reading: Box::new(reading),
+                    last_byte: None,
+                }
+            }
+            300..=399 => {
+                let mut failure = Failure::new(FailureKind::Status, redirect_message(&head));
+                failure.status = Some(head.status);
+                return self.fail(failure);
+            }
+            status => State::Refused {
+                status,
+                hints: head.hints,
+                body: Vec::new(),
+                until: now + ERROR_BODY_TIME,
+            },
+        };
+    }
+
+    /// No response has come: the connection failed, or was lost before the head.
+    pub(crate) fn handle_unsent(&mut self, failure: Failure, retryable: bool, now: Duration) {
+        if retryable {
+            self.retry_or_fail(failure, Hints::default(), now);
+        } else {
+            self.fail(failure);
+        }
+    }
+
+    /// The next bytes of the body.
+    pub(crate) fn handle_bytes(&mut self, bytes: &[u8], now: Duration) {
+        // What has arrived counts as life, however late it is read; only the whole call's bound does not care.
+        if self.terms.deadlines.total.is_some_and(|total| total <= now) {
+            return self.time_out(Deadline::Total, now);
+        }
+        match &mut self.state {
+            State::Reading { reading, last_byte } => {
+                *last_byte = Some(now);
+                let result = reading.feed(bytes, &mut self.found);
+                self.tell_found(now);
+                match result {
+                    // Comments may drip without an end and without an event.
+                    Ok(Step::More) => self.handle_time(now),
+                    Ok(Step::Done) => self.conclude(Ending::Eof),
+                    Err(failure) => self.end_reading(failure, now),
+                }
+            }
+            State::Refused { body, .. } => {
+                body.extend_from_slice(&bytes[..bytes.len().min(ERROR_BODY - body.len())]);
+                if body.len() >= ERROR_BODY {
+                    self.refuse(now);
+                } else {
+                    self.handle_time(now);
+                }
+            }
+            State::Sending | State::Waiting { .. } | State::Ended { .. } => {}
+        }
+    }
+
+    /// The body has ended.
+    pub(crate) fn handle_end(&mut self, end: BodyEnd, now: Duration) {
+        match &mut self.state {
+            State::Reading { reading, .. } => {
+                let result = reading.finish(&mut self.found);
+                self.tell_found(now);
+                match (result, end) {
+                    (Ok(()), BodyEnd::Proper) => self.conclude(Ending::Eof),
+                    (Ok(()), BodyEnd::Failed(failure)) => self.conclude(Ending::Failure(failure)),
+                    (Err(failure), BodyEnd::Proper) => self.end_reading(failure, now),
+                    // Half a JSON body cannot be read, and the connection is why.
+                    (Err(unreadable), BodyEnd::Failed(lost)) => match unreadable.kind {
+                        FailureKind::Protocol => self.conclude(Ending::Failure(lost)),
+                        _ => self.end_reading(unreadable, now),
+                    },
+                }
+            }
+            // The status is the error; how its explanation ended adds nothing.
+            State::Refused { .. } => self.refuse(now),
+            State::Sending | State::Waiting { .. } | State::Ended { .. } => {}
+        }
+    }
+
+    fn phase(&self) -> Phase {
+        match &self.state {
+            State::Sending => Phase::Headers {
+                sent_at: self.sent_at,
+            },
+            State::Reading { reading, last_byte } => Phase::Body {
+                sent_at: self.sent_at,
+                heard: reading.heard(),
+                last_byte: *last_byte,
+            },
+            State::Refused { .. } | State::Waiting { .. } => Phase::Pause,
+            State::Ended { .. } => Phase::Over,
+        }
+    }
+
+    fn time_out(&mut self, deadline: Deadline, now: Duration) {
+        let message = self
+            .terms
+            .deadlines
+            .message(deadline, self.last_failure.as_deref());
+        let failure = Failure::new(FailureKind::Deadline(deadline), message);
+        if let State::Reading { reading, .. } = &mut self.state {
+            // `[DONE]` without its blank line on a socket that stays open.
+            let result = reading.finish(&mut self.found);
+            self.tell_found(now);
+            return match result {
+                Err(error) if error.kind != FailureKind::Protocol => self.conclude(Ending::Failure(error)),
+                _ => self.conclude(Ending::Failure(failure)),
+            };
+        }
+        self.fail(failure);
+    }
+
+    /// Passes on what was read, in order, after the start.
+    fn tell_found(&mut self, now: Duration) {
+        let mut found = std::mem::take(&mut self.found);
+        for notice in found.notices.drain(..) {
+            self.notify(notice);
+        }
+        if let State::Reading { reading, .. } = &self.state
+            && (reading.model().is_some() || !found.deltas.is_empty())
+            && !self.started
+        {
+            let model = reading.model().unwrap_or(&self.terms.model);
+            let start = Start {
+                model: self.clean(model),
+                endpoint: self.terms.endpoint.clone(),
+                stream: self.stream.take(),
+            };
+            self.started = true;
+            self.updates.push_back(Update::Start(start));
+        }
+        if !found.deltas.is_empty() {
+            self.first_delta.get_or_insert(now);
+            self.updates.extend(found.deltas.drain(..).map(Update::Delta));
+        }
+        // The buffers are used again.
+        self.found = found;
+    }
+
+    /// The error response is as complete as it will be.
+    fn refuse(&mut self, now: Duration) {
+        let State::Refused {
+            status, hints, body, ..
+        } = &self.state
+        else {
+            return;
+        };
+        let failure = match &self.terms.key {
+            // Before the message is made, since it may be cut in the middle of the key.
+            Some(key) => {
+                let text = String::from_utf8_lossy(body);
+                failure_from_status(*status, mask_exact(&text, key.expose()).as_bytes())
+            }
+            None => failure_from_status(*status, body),
+        };
+        let hints = *hints;
+        self.retry_or_fail(failure, hints, now);
+    }
+
+    /// The reading failed: the server reported an error, or a limit was hit.
+    fn end_reading(&mut self, failure: Failure, now: Duration) {
+        if self.first_delta.is_none() && failure.kind == FailureKind::ErrorEvent {
+            return self.retry_or_fail(failure, Hints::default(), now);
+        }
+        self.conclude(Ending::Failure(failure));
+    }
+
+    /// Tries again if the rules allow it, and fails otherwise. No delta has come yet.
+    fn retry_or_fail(&mut self, mut failure: Failure, hints: Hints, now: Duration) {
+        failure.retry_after = failure.retry_after.or(hints.after);
+        let terms = &self.terms;
+        match retry::decide(&failure, hints, self.retries_made, terms.retries, terms.seed) {
+            Decision::Retry(wait) => {
+                self.retries_made += 1;
+                self.state = State::Waiting {
+                    until: now.saturating_add(wait),
+                };
+                let reason = self.clean(&failure.message);
+                tracing::warn!(
+                    attempt = self.retries_made,
+                    ?wait,
+                    reason,
+                    "the call is tried again"
+                );
+                self.last_failure = Some(reason.clone());
+                self.notify(Notice::Retry {
+                    attempt: self.retries_made,
+                    wait,
+                    reason,
+                });
+            }
+            Decision::GiveUp => {
+                let made = match (self.retries_made, failure.retry_after) {
+                    (0, None) => None,
+                    (0, Some(wait)) => Some(format!(" (the server asks to wait {wait:?})")),
+                    (1, _) => Some(" (after 1 retry)".to_owned()),
+                    (n, _) => Some(format!(" (after {n} retries)")),
+                };
+                failure.message.extend(made);
+                self.fail(failure);
+            }
+            Decision::TooLong(wait) => {
+                failure.message += &format!(
+                    " (not tried again: the server asks to wait {wait:?}, and {:?} is the limit)",
+                    retry::MAX_WAIT
+                );
+                self.fail(failure);
+            }
+        }
+    }
+
+    /// Ends a call that was reading an answer.
+    fn conclude(&mut self, ending: Ending) {
+        let State::Reading { reading, .. } = &self.state else {
+            return;
+        };
+        let Conclusion { end, notice } = reading.conclude(ending);
+        if let Some(notice) = notice {
+            self.notify(notice);
+        }
+        self.end(end);
+    }
+
+    /// Ends a call that got no answer.
+    fn fail(&mut self, failure: Failure) {
+        self.end(End::of_failure(failure));
+    }
+
+    fn end(&mut self, mut end: End) {
+        if let Some(failure) = &mut end.failure {
+            self.clean_failure(failure);
+        }
+        self.state = State::Ended {
+            whole: end.failure.is_none(),
+        };
+        self.updates.push_back(Update::End(end));
+    }
+
+    fn notify(&mut self, notice: Notice) {
+        let notice = match notice {
+            Notice::Warning { kind, message } => Notice::Warning {
+                kind,
+                message: self.clean(&message),
+            },
+            Notice::Retry { .. } | Notice::Resume { .. } => notice,
+        };
+        self.updates.push_back(Update::Notice(notice));
+    }
+
+    fn clean_failure(&self, failure: &mut Failure) {
+        failure.message = self.clean(&failure.message);
+        for text in [&mut failure.error_type, &mut failure.code, &mut failure.param]
+            .into_iter()
+            .flatten()
+        {
+            *text = self.clean(text);
+        }
+    }
+
+    /// The text without the call's key, and without what looks like one.
+    fn clean(&self, text: &str) -> String {
+        let key = self.terms.key.as_ref().map_or("", Secret::expose);
+        mask_keys(&mask_exact(text, key)).into_owned()
+    }
+}
+
+fn redirect_message(head: &Head) -> String {
+    let to = match &head.location {
+        Some(location) => format!(" to {location}"),
+        None => String::new(),
+    };
+    format!(
+        "HTTP status {}: the server redirects{to}; redirects are not followed, since the key and the request would go \
+         with them: set the endpoint's base URL to the address it means",
+        head.status
+    )
+}
+
+#[cfg(test)]
+mod tests;

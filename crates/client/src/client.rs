@@ -1,0 +1,78 @@
+//! The way in: a client that starts calls.
+
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    sync::Once,
+};
+
+use aurora_chat::{ChatRequest, dialect::openai};
+
+use crate::{
+    Answer, Dialect, Endpoint, Error,
+    call::{Call, Terms},
+    transport::Pool,
+};
+
+/// Makes calls to upstreams, and keeps their connections for the next ones. Cheap to clone; clones share connections.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pool: Pool,
+}
+
+impl Client {
+    /// A client without connections yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Http`] if there is no way to make TLS connections.
+    pub fn new() -> Result<Self, Error> {
+        install_crypto();
+        Ok(Self {
+            pool: Pool::default(),
+        })
+    }
+
+    /// Prepares a call. Nothing is sent before the answer is polled for the first time, and all work is done while it is
+    /// polled, inside a tokio runtime with I/O and time; there is no task to leave behind. The answer is always asked
+    /// for as a stream, with usage.
+    ///
+    /// Whatever goes wrong is told by the [`End`](aurora_chat::End) of the answer.
+    #[must_use]
+    pub fn start(&self, endpoint: &Endpoint, mut request: ChatRequest) -> Answer {
+        request.stream = true;
+        request.include_usage = true;
+        let terms = Terms {
+            endpoint: endpoint.name.clone(),
+            model: request.model.clone(),
+            deadlines: endpoint.deadlines,
+            limits: endpoint.limits,
+            retries: endpoint.retries,
+            key: endpoint.api_key.clone().filter(|key| !key.expose().is_empty()),
+            seed: RandomState::new().hash_one(0),
+        };
+        let span = tracing::info_span!(
+            "call",
+            endpoint = terms.endpoint,
+            model = terms.model,
+            attempts = tracing::field::Empty,
+            ttft_ms = tracing::field::Empty,
+            verdict = tracing::field::Empty,
+        );
+        let outgoing = match endpoint.dialect {
+            Dialect::OpenAi => {
+                self.pool
+                    .request(endpoint, "/chat/completions", openai::request_body(&request))
+            }
+        };
+        Answer::new(Call::new(terms), outgoing, span)
+    }
+}
+
+/// Chooses the cryptography of TLS for the process, unless the program already has.
+pub(crate) fn install_crypto() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // An error says that somebody else was first, and their choice stands.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+}

@@ -1,0 +1,264 @@
+//! Reads the body of one successful response: bytes in, deltas and notices out, within the limits. It decides whether
+//! the body is an event stream or one JSON value; how the answer ended is the [`Call`](crate::call::Call)'s to say.
+
+use std::fmt;
+
+use aurora_chat::{
+    Conclusion, Delta, Ending, Failure, FailureKind, Limit, Notice,
+    dialect::openai::{Flow, Reader},
+    redact::mask_exact,
+};
+use aurora_sse::{DecodeError, Decoder, Item};
+
+use crate::{Limits, Secret};
+
+/// The body of one response, as far as it has been read.
+pub(crate) struct Reading {
+    form: Form,
+    reader: Reader,
+    limits: Limits,
+    key: Option<Secret>,
+    /// The answer's bytes so far.
+    answer: usize,
+    /// An event, or a byte of a body that is no event stream, has come.
+    heard: bool,
+}
+
+/// What the body is.
+enum Form {
+    /// Not known before its first byte that is no white space: the header promises no event stream.
+    Unknown,
+    /// An event stream.
+    Events(Box<Decoder>),
+    /// One JSON value, or something that is no answer at all; kept whole, within the limit on answers.
+    Whole(Vec<u8>),
+}
+
+/// What reading on is good for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// More bytes are wanted.
+    More,
+    /// The server said that it is done.
+    Done,
+}
+
+/// What was read.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// In order.
+    pub(crate) deltas: Vec<Delta>,
+    /// In order; how they lie between the deltas is not kept.
+    pub(crate) notices: Vec<Notice>,
+}
+
+impl Reading {
+    /// A body of which the header says this `Content-Type`.
+    pub(crate) fn new(content_type: Option<&str>, limits: Limits, key: Option<Secret>) -> Self {
+        let promised = content_type.is_some_and(|value| {
+            let essence = value.split(';').next().unwrap_or_default().trim();
+            essence.eq_ignore_ascii_case("text/event-stream")
+        });
+        let form = if promised {
+            Form::events(limits)
+        } else {
+            Form::Unknown
+        };
+        Self {
+            form,
+            reader: Reader::new(),
+            limits,
+            key,
+            answer: 0,
+            heard: false,
+        }
+    }
+
+    /// Whether the first event has come.
+    pub(crate) fn heard(&self) -> bool {
+        self.heard
+    }
+
+    /// The model that answers, once the server has named it.
+    pub(crate) fn model(&self) -> Option<&str> {
+        self.reader.model()
+    }
+
+    /// Reads the next bytes. What was found before a failure is in `found`.
+    ///
+    /// # Errors
+    ///
+    /// The failure the server reports, or a limit. It ends the reading.
+    pub(crate) fn feed(&mut self, mut bytes: &[u8], found: &mut Found) -> Result<Step, Failure> {
+        if matches!(self.form, Form::Unknown) {
+            self.form = match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
+                // White space alone decides nothing, and means nothing in either form.
+                None => return Ok(Step::More),
+                Some(b'{' | b'[' | b'<') => Form::Whole(Vec::new()),
+                Some(_) => Form::events(self.limits),
+            };
+        }
+        if let Form::Whole(body) = &mut self.form {
+            self.heard = true;
+            if body.len() + bytes.len() > self.limits.answer {
+                return Err(answer_limit(self.limits.answer));
+            }
+            body.extend_from_slice(bytes);
+            return Ok(Step::More);
+        }
+        loop {
+            let Form::Events(decoder) = &mut self.form else {
+                return Ok(Step::More);
+            };
+            let item = match decoder.next_item(&mut bytes) {
+                Ok(Some(item)) => item,
+                Ok(None) => return Ok(Step::More),
+                Err(error) => return Err(event_limit(&error, self.limits.event)),
+            };
+            self.heard |= matches!(item, Item::Event(_));
+            let before = found.deltas.len();
+            let step = read(&mut self.reader, &item, self.key.as_ref(), found)?;
+            self.answer += found.deltas[before..].iter().map(weight).sum::<usize>();
+            if self.answer > self.limits.answer {
+                return Err(answer_limit(self.limits.answer));
+            }
+            if step == Step::Done {
+                return Ok(Step::Done);
+            }
+        }
+    }
+
+    /// Reads what is left once no more bytes come: an event without its blank line, a bare JSON error without its
+    /// newline, or the whole body.
+    ///
+    /// # Errors
+    ///
+    /// As [`feed`](Self::feed).
+    pub(crate) fn finish(&mut self, found: &mut Found) -> Result<(), Failure> {
+        match &mut self.form {
+            Form::Unknown => {}
+            Form::Whole(body) => {
+                let body = std::mem::take(body);
+                match self.reader.read_body(&body, &mut found.deltas)? {
+                    Flow::Warning(notice) => found.notices.push(notice),
+                    Flow::Continue | Flow::Done => {}
+                }
+            }
+            Form::Events(decoder) => {
+                let mut warnings = Found::default();
+                while let Some(item) = decoder.finish() {
+                    self.heard |= matches!(item, Item::Event(_));
+                    // An event that was cut cannot be read; the verdict says so already.
+                    read(&mut self.reader, &item, self.key.as_ref(), &mut warnings)?;
+                }
+                found.deltas.append(&mut warnings.deltas);
+            }
+        }
+        Ok(())
+    }
+
+    /// How the answer ended, given how the bytes ended.
+    pub(crate) fn conclude(&self, ending: Ending) -> Conclusion {
+        self.reader.end(ending)
+    }
+}
+
+impl fmt::Debug for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let form = match &self.form {
+            Form::Unknown => "unknown",
+            Form::Events(_) => "events",
+            Form::Whole(_) => "whole",
+        };
+        f.debug_struct("Reading")
+            .field("form", &form)
+            .field("answer", &self.answer)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Form {
+    fn events(limits: Limits) -> Self {
+        Self::Events(Box::new(
+            Decoder::new().with_limit(limits.event).with_stray_lines(),
+        ))
+    }
+}
+
+/// Reads one item of an event stream.
+fn read(
+    reader: &mut Reader,
+    item: &Item<'_>,
+    key: Option<&Secret>,
+    found: &mut Found,
+) -> Result<Step, Failure> {
+    let (result, text) = match item {
+        Item::Event(event) => (
+            reader.read(event.event, event.data, &mut found.deltas),
+            event.data,
+        ),
+        Item::Stray(line) => (reader.read_stray_line(line), *line),
+    };
+    match (result, item) {
+        (Ok(Flow::Continue), _) => Ok(Step::More),
+        (Ok(Flow::Done), _) => Ok(Step::Done),
+        (Ok(Flow::Warning(_)), Item::Stray(line)) => {
+            tracing::debug!(
+                bytes = line.len(),
+                "a line that is no field of an event stream was ignored"
+            );
+            Ok(Step::More)
+        }
+        (Ok(Flow::Warning(notice)), Item::Event(_)) => {
+            found.notices.push(notice);
+            Ok(Step::More)
+        }
+        (Err(failure), _) => Err(match key {
+            // The message may have been cut in the middle of the key, where its rest would not be recognised: it is
+            // made again from a text without the key.
+            Some(key) if text.contains(key.expose()) => reread(item, key).unwrap_or(failure),
+            _ => failure,
+        }),
+    }
+}
+
+/// The failure an item reports, had the server not repeated the key in it.
+fn reread(item: &Item<'_>, key: &Secret) -> Option<Failure> {
+    let mut reader = Reader::new();
+    match item {
+        Item::Event(event) => reader
+            .read(
+                event.event,
+                &mask_exact(event.data, key.expose()),
+                &mut Vec::new(),
+            )
+            .err(),
+        Item::Stray(line) => reader.read_stray_line(&mask_exact(line, key.expose())).err(),
+    }
+}
+
+/// What a delta counts against the limit on answers.
+fn weight(delta: &Delta) -> usize {
+    match delta {
+        Delta::Text(text) | Delta::Reasoning(text) | Delta::Refusal(text) => text.len(),
+        Delta::ToolCall(call) => {
+            let named = [&call.id, &call.name]
+                .into_iter()
+                .flatten()
+                .map(String::len)
+                .sum::<usize>();
+            named + call.arguments.len()
+        }
+        Delta::Usage(_) | Delta::Finish(_) => 0,
+    }
+}
+
+fn event_limit(error: &DecodeError, limit: usize) -> Failure {
+    let message = format!("the server sent an event larger than the limit of {limit} bytes ({error})");
+    Failure::new(FailureKind::Limit(Limit::Event), message)
+}
+
+fn answer_limit(limit: usize) -> Failure {
+    let message = format!("the answer is larger than the limit of {limit} bytes");
+    Failure::new(FailureKind::Limit(Limit::Answer), message)
+}

@@ -1,0 +1,283 @@
+//! The HTTP library's part: requests out, heads and errors in, translated into what the [`Call`](crate::call::Call)
+//! understands. No URL query and no key gets into a message here.
+
+use std::{
+    error::Error as _,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use aurora_chat::{Deadline, Failure, FailureKind, Limit};
+use bytes::Bytes;
+use reqwest::{
+    Response,
+    header::{self, HeaderMap, HeaderValue},
+    redirect,
+};
+
+use crate::{Deadlines, Endpoint, Error, call::Head, retry::Hints};
+
+/// How many differently set up HTTP clients are kept: one for each connect deadline in use.
+const MAX_SETUPS: usize = 16;
+
+/// A pool of connections for each way of connecting that has been asked for: the HTTP library fixes the connect deadline
+/// and the trusted roots when a client is built.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pool {
+    setups: Arc<Mutex<Vec<(Setup, reqwest::Client)>>>,
+}
+
+/// What a client is built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Setup {
+    /// Plain HTTP on this machine: no roots to load, which takes milliseconds, and no proxy.
+    local: bool,
+    connect: Option<Duration>,
+}
+
+/// A request that can be sent several times.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    client: reqwest::Client,
+    url: String,
+    headers: HeaderMap,
+    body: Bytes,
+    deadlines: Deadlines,
+}
+
+/// Why there is no response.
+#[derive(Debug)]
+pub(crate) struct Unsent {
+    pub(crate) failure: Failure,
+    /// Nothing of an answer can have been lost, and the next attempt may fare better.
+    pub(crate) retryable: bool,
+}
+
+impl Pool {
+    /// A request to this endpoint.
+    ///
+    /// # Errors
+    ///
+    /// A failure if the HTTP client cannot be built or the key cannot be sent.
+    pub(crate) fn request(
+        &self,
+        endpoint: &Endpoint,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<Outgoing, Failure> {
+        let setup = Setup {
+            local: endpoint.base_url.is_local(),
+            connect: endpoint.deadlines.connect,
+        };
+        let client = self
+            .client(setup)
+            .map_err(|error| Failure::new(FailureKind::Internal, error.to_string()))?;
+        Ok(Outgoing {
+            client,
+            url: endpoint.base_url.join(path),
+            headers: headers(endpoint)?,
+            body: body.into(),
+            deadlines: endpoint.deadlines,
+        })
+    }
+
+    fn client(&self, setup: Setup) -> Result<reqwest::Client, Error> {
+        let mut setups = self.setups.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, client)) = setups.iter().find(|(have, _)| *have == setup) {
+            return Ok(client.clone());
+        }
+        let client = setup.build()?;
+        if setups.len() >= MAX_SETUPS {
+            setups.remove(0);
+        }
+        setups.push((setup, client.clone()));
+        Ok(client)
+    }
+}
+
+impl Setup {
+    fn build(self) -> Result<reqwest::Client, Error> {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("aurora/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .tcp_nodelay(true);
+        if self.local {
+            builder = builder.no_proxy().tls_backend_preconfigured(untrusting()?);
+        }
+        if let Some(limit) = self.connect {
+            builder = builder.connect_timeout(limit);
+        }
+        crate::client::install_crypto();
+        builder.build().map_err(|error| Error::Http {
+            reason: chain(&error),
+        })
+    }
+}
+
+/// A TLS setup without roots, for connections that have no TLS.
+fn untrusting() -> Result<rustls::ClientConfig, Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::Http {
+            reason: error.to_string(),
+        })?;
+    Ok(builder
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth())
+}
+
+impl Outgoing {
+    /// Sends the request and waits for the response's head.
+    pub(crate) async fn send(&self) -> Result<Response, Unsent> {
+        let request = self
+            .client
+            .post(&self.url)
+            .headers(self.headers.clone())
+            .body(self.body.clone());
+        request.send().await.map_err(|error| self.unsent(&error))
+    }
+
+    fn unsent(&self, error: &reqwest::Error) -> Unsent {
+        let failure = |kind, message| Unsent {
+            failure: Failure::new(kind, message),
+            retryable: false,
+        };
+        if error.is_connect() && error.is_timeout() {
+            let deadline = Deadline::Connect;
+            return failure(
+                FailureKind::Deadline(deadline),
+                self.deadlines.message(deadline, None),
+            );
+        }
+        if error.is_connect() {
+            // A certificate that is wrong now is wrong in a second.
+            let tls = find::<rustls::Error>(error).is_some();
+            let message = format!("no connection to the server: {}", chain(error));
+            return Unsent {
+                retryable: !tls,
+                ..failure(FailureKind::Connect, message)
+            };
+        }
+        if error.is_builder() {
+            return failure(
+                FailureKind::InvalidRequest,
+                format!("the request cannot be sent: {}", chain(error)),
+            );
+        }
+        match find::<hyper::Error>(error) {
+            Some(error) if error.is_parse_too_large() => {
+                let message = "the response's headers are larger than the HTTP library's limit".to_owned();
+                failure(FailureKind::Limit(Limit::Headers), message)
+            }
+            Some(error) if error.is_parse() => {
+                let message = format!("the server does not answer in HTTP: {}", chain(error));
+                failure(FailureKind::Protocol, message)
+            }
+            _ => {
+                let message = format!("the connection was lost before the response: {}", chain(error));
+                Unsent {
+                    retryable: true,
+                    ..failure(FailureKind::ConnectionLost, message)
+                }
+            }
+        }
+    }
+}
+
+/// The head of a response that arrived now.
+pub(crate) fn head_of(response: &Response) -> Head {
+    let headers = response.headers();
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    Head {
+        status: response.status().as_u16(),
+        content_type: text("content-type").map(str::to_owned),
+        hints: Hints::read(text, SystemTime::now()),
+        stream: text("x-stream-id").map(str::to_owned),
+        location: text("location").and_then(|location| presentable(response, location)),
+        bytes: headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len())
+            .sum(),
+    }
+}
+
+/// Why a body broke off.
+pub(crate) fn body_failure(error: &reqwest::Error) -> Failure {
+    let malformed = find::<io::Error>(error).is_some_and(|error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
+        )
+    });
+    if malformed {
+        let message = format!("the response's body breaks the rules of HTTP: {}", chain(error));
+        return Failure::new(FailureKind::Protocol, message);
+    }
+    let message = format!("the connection was lost in mid-stream: {}", chain(error));
+    Failure::new(FailureKind::ConnectionLost, message)
+}
+
+fn headers(endpoint: &Endpoint) -> Result<HeaderMap, Failure> {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(key) = &endpoint.api_key {
+        let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose())).map_err(|_| {
+            let message = "the API key holds a character that HTTP does not allow in a header";
+            Failure::new(FailureKind::InvalidRequest, message)
+        })?;
+        value.set_sensitive(true);
+        headers.insert(header::AUTHORIZATION, value);
+    }
+    for (name, value) in &endpoint.headers {
+        headers.insert(name, value.clone());
+    }
+    Ok(headers)
+}
+
+/// Where a redirect leads, without what could be a secret.
+fn presentable(response: &Response, location: &str) -> Option<String> {
+    let mut to = response.url().join(location).ok()?;
+    to.set_query(None);
+    to.set_fragment(None);
+    to.set_username("").and_then(|()| to.set_password(None)).ok()?;
+    Some(to.into())
+}
+
+/// The first error of this type in the chain.
+fn find<'e, E: std::error::Error + 'static>(error: &'e reqwest::Error) -> Option<&'e E> {
+    let mut next = error.source();
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
+        }
+        // An I/O error shows what it wraps by `get_ref`, not as its source.
+        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner as &(dyn std::error::Error + 'static)),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+/// The innermost messages of an error: those of the HTTP library name the URL, or say no more than that a request
+/// failed.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut messages: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let message = error.to_string();
+        if !error.is::<reqwest::Error>() && messages.last() != Some(&message) {
+            messages.push(message);
+        }
+        next = error.source();
+    }
+    match messages.is_empty() {
+        true => "the HTTP library gives no reason".to_owned(),
+        false => messages.join(": "),
+    }
+}
