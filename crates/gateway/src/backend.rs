@@ -1,0 +1,44 @@
+//! What a server serves: something that has models and starts answers.
+//!
+//! The trait is all the HTTP side knows of endpoints, engines and configuration.
+
+use std::pin::Pin;
+
+use aurora_chat::{ChatRequest, Update};
+use futures_core::Stream;
+
+use crate::Refusal;
+
+/// A future that owns what it works on.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// An answer as it comes. It keeps the contract of [`aurora_chat::update`]; dropping it stops the work behind it.
+pub type UpdateStream = Pin<Box<dyn Stream<Item = Update> + Send>>;
+
+/// Something that answers requests.
+pub trait Backend: Send + Sync + 'static {
+    /// The models that can be asked for, in the order they are to be listed.
+    fn models(&self) -> Vec<Model>;
+
+    /// One model by its name: also such as can be asked for and are not listed.
+    fn model(&self, id: &str) -> Option<Model> {
+        self.models().into_iter().find(|model| model.id == id)
+    }
+
+    /// Starts an answer. Dropping the future, or the stream it gives, stops whatever was started.
+    ///
+    /// The request has been validated; its model name has not been looked up. A [`Refusal`] says that nothing was
+    /// started, and becomes the HTTP response as long as none has been committed.
+    fn start(&self, request: ChatRequest) -> BoxFuture<Result<UpdateStream, Refusal>>;
+}
+
+/// A model, as `GET /v1/models` lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// The name a request asks for.
+    pub id: String,
+    /// When it was made or found, in seconds since the Unix epoch; 0 where nobody knows.
+    pub created: u64,
+    /// Who serves it: an endpoint's name, or `local`.
+    pub owned_by: String,
+}

@@ -1,0 +1,154 @@
+//! One request: let in or not, routed, answered, logged. Whatever happens, exactly one response comes out.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::FutureExt;
+use http::header::CONNECTION;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, request};
+use hyper::body::Incoming;
+use hyper::service::Service;
+use serde_json::json;
+use tracing::Instrument;
+
+use crate::exchange::Exchange;
+use crate::guard::Guard;
+use crate::intake::Intake;
+use crate::phase::Watch;
+use crate::reply::{self, Reply, ReplyBody};
+use crate::route::{Route, route};
+use crate::stream::Events;
+use crate::{Backend, BoxFuture, Model, Options, Refusal, chat};
+
+/// What all requests share.
+pub(crate) struct App {
+    pub(crate) options: Options,
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) guard: Guard,
+    pub(crate) phase: Watch,
+}
+
+/// The requests of one connection.
+#[derive(Clone)]
+pub(crate) struct Handler {
+    app: Arc<App>,
+    /// A response was sent while its request's body was still coming.
+    unread: Arc<AtomicBool>,
+}
+
+impl Handler {
+    pub(crate) fn new(app: Arc<App>) -> Self {
+        Self {
+            app,
+            unread: Arc::default(),
+        }
+    }
+
+    /// Whether the client may still be sending a body that nobody wants.
+    pub(crate) fn left_something_unread(&self) -> bool {
+        self.unread.load(Ordering::Relaxed)
+    }
+}
+
+impl Service<Request<Incoming>> for Handler {
+    type Response = Response<ReplyBody>;
+    type Error = std::convert::Infallible;
+    type Future = BoxFuture<Result<Self::Response, Self::Error>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let handler = self.clone();
+        Box::pin(async move { Ok(handler.respond(request).await) })
+    }
+}
+
+impl Handler {
+    async fn respond(&self, request: Request<Incoming>) -> Response<ReplyBody> {
+        let (head, body) = request.into_parts();
+        let mut body = Intake::new(body);
+        let mut exchange = Exchange::begin(&head.method, head.uri.path());
+        let request_id = HeaderValue::from_str(exchange.id());
+
+        let span = exchange.span().clone();
+        let answering = AssertUnwindSafe(answer(&self.app, &head, &mut body, &mut exchange));
+        let outcome = answering
+            .catch_unwind()
+            .instrument(span)
+            .await
+            .unwrap_or_else(|_panic| {
+                exchange.verdict("panicked");
+                Err(Refusal::internal("a bug in this server; its log has more"))
+            });
+
+        let mut response = self.write(outcome, exchange);
+        if let Ok(id) = request_id {
+            response
+                .headers_mut()
+                .insert(HeaderName::from_static("x-request-id"), id);
+        }
+        if !body.is_complete() {
+            self.unread.store(true, Ordering::Relaxed);
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    fn write(&self, outcome: Result<Reply, Refusal>, mut exchange: Exchange) -> Response<ReplyBody> {
+        let response = match outcome {
+            Ok(Reply::Live(live)) => {
+                exchange.committed(200);
+                let App { options, phase, .. } = &*self.app;
+                return reply::events(Events::new(*live, exchange, options.keepalive, phase.clone()));
+            }
+            Ok(Reply::Json(body)) => reply::json(StatusCode::OK, body),
+            Err(refusal) => reply::refusal(&refusal),
+        };
+        exchange.answered(response.status().as_u16(), response.body().len());
+        response
+    }
+}
+
+async fn answer(
+    app: &App,
+    head: &request::Parts,
+    body: &mut Intake,
+    exchange: &mut Exchange,
+) -> Result<Reply, Refusal> {
+    app.guard.check(head.version, &head.uri, &head.headers)?;
+    match route(&head.method, head.uri.path())? {
+        Route::Health => Ok(Reply::Json(br#"{"status":"ok"}"#.to_vec())),
+        Route::Models => {
+            let data: Vec<_> = app.backend.models().iter().map(model_json).collect();
+            Ok(Reply::Json(
+                json!({ "object": "list", "data": data }).to_string().into_bytes(),
+            ))
+        }
+        Route::Model(id) => {
+            let model = app
+                .backend
+                .model(&id)
+                .ok_or_else(|| unknown_model(&*app.backend, &id))?;
+            Ok(Reply::Json(model_json(&model).to_string().into_bytes()))
+        }
+        Route::Chat => {
+            let Options {
+                max_body,
+                body_timeout,
+                ..
+            } = app.options;
+            let body = body.read(&head.headers, max_body, body_timeout).await?;
+            chat::answer(app, &body, exchange).await
+        }
+    }
+}
+
+fn model_json(model: &Model) -> serde_json::Value {
+    json!({ "id": model.id, "object": "model", "created": model.created, "owned_by": model.owned_by })
+}
+
+fn unknown_model(backend: &dyn Backend, id: &str) -> Refusal {
+    let known: Vec<_> = backend.models().into_iter().map(|model| model.id).collect();
+    Refusal::unknown_model(id, &known)
+}
