@@ -105,7 +105,7 @@ pub enum Content {
 /// One part of a message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Part {
-    /// `{"type":"text","text":…}`.
+    /// `{"type":"text","text":…}`. Other fields of such a part (hints for caches) are not kept.
     Text(String),
     /// Any other part, whole, as given; its `type` is a string.
     Other(Map<String, Value>),

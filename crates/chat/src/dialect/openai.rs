@@ -10,6 +10,7 @@ mod error;
 mod fast;
 mod payload;
 mod read;
+mod repair;
 mod request;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 //!
 //! The reference says: `index` tells the calls apart, `id` and `name` come with the first fragment only. Real servers
 //! leave the index out (comet-ml/opik#8362), send 0 for every parallel call (vercel/ai#14277), repeat the id, or send it
-//! and the name empty on continuations (symfony/ai#2220). The rule here: a new id begins a new call; without ids, a
+//! and the name empty on continuations (symfony/ai#2220). The rule here: a new id with a name begins a new call; without ids, a
 //! fragment that names a function begins one if the call before it is complete or has another name; everything else
 //! continues the last call with that index.
 
@@ -113,11 +113,16 @@ impl Calls {
         let call = &self.calls[last];
         match (fragment.id, &call.id) {
             (Some(id), Some(known)) if id == known => Some(last),
-            // A repeated id may belong to an earlier call than the last.
-            (Some(id), Some(_)) => self
-                .calls
-                .iter()
-                .rposition(|call| same_index(&call) && call.id.as_deref() == Some(id)),
+            // A repeated id may belong to an earlier call than the last. A new one without a name does not begin a call
+            // that could be made: some servers invent an id for every fragment.
+            (Some(id), Some(_)) => {
+                let nameless =
+                    fragment.index.is_some() && fragment.name.is_none() && !call.arguments.is_complete();
+                self.calls
+                    .iter()
+                    .rposition(|call| same_index(&call) && call.id.as_deref() == Some(id))
+                    .or(nameless.then_some(last))
+            }
             // The first id of a call that began without one, or no id at all.
             _ => match (fragment.name, &call.name) {
                 (Some(name), Some(known)) => (name == known && !call.arguments.is_complete()).then_some(last),

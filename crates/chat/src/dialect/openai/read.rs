@@ -11,6 +11,7 @@ use super::calls::Calls;
 use super::error::{error_event, failure_in_event, failure_of_error_event};
 use super::fast::Fast;
 use super::payload::{Said, number, reasoning, usage};
+use super::repair::mend;
 use crate::redact::printable;
 use crate::{Conclusion, Delta, Ending, Failure, FailureKind, FinishReason, Notice, Usage, conclude};
 
@@ -334,6 +335,17 @@ impl Reader {
             .filter(|inner| *inner == DONE || is_json(inner))
         {
             return self.read(event, inner, out);
+        }
+        // Text that is almost JSON is worth more mended and read than skipped.
+        if let Some(value) = mend(data).and_then(|mended| serde_json::from_str(&mended).ok()) {
+            return Ok(match self.read_value(&value, out)? {
+                Flow::Continue => self.warn(
+                    "bad_json",
+                    &format!("an event is no JSON ({error}) and was mended"),
+                    data,
+                ),
+                other => other,
+            });
         }
         // An error in plain words (mistral.rs#1874). A chunk, broken or not, does not begin so.
         let word = data.trim_start_matches('[');

@@ -1,6 +1,7 @@
 //! What real servers send, each quirk named after the place where it was reported, and properties that hold for all
 //! input.
 
+mod endings;
 mod errors;
 mod properties;
 mod quirks;

@@ -1,4 +1,4 @@
-//! Payload and endings.
+//! Payload.
 
 use super::*;
 
@@ -325,6 +325,17 @@ fn keeps_id_and_name_when_continuations_have_empty_ones_symfony_ai_2220() {
 }
 
 #[test]
+fn reads_a_new_id_on_every_fragment_as_one_call() {
+    reads(
+        &[
+            r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{"}}]}"#,
+            r#"{"tool_calls":[{"index":0,"id":"b","function":{"arguments":"}"}}]}"#,
+        ],
+        &[call(0, "a", "f", "{"), call(0, "", "", "}")],
+    );
+}
+
+#[test]
 fn reads_a_late_type_and_late_ids_vercel_ai_5350() {
     reads(
         &[
@@ -404,77 +415,4 @@ fn reads_several_finish_chunks_openclaude_21() {
     ]);
     assert_eq!(seen.conclusion.end.finish_reason, Some(FinishReason::Stop));
     assert_eq!(seen.verdict(), Verdict::Complete);
-}
-
-#[test]
-fn reads_events_that_share_one_data() {
-    let seen = stream(&[&format!("{}\n{FINISH}\n[DONE]", chunk(r#"{"content":"a"}"#))]);
-    assert_eq!(seen.deltas, [text("a"), STOP]);
-    events(&[&format!("data: {FINISH}")], &[STOP]);
-}
-
-#[test]
-fn bad_json_is_skipped_with_a_warning() {
-    let seen = stream(&[
-        r#"{"choices":[{"delta":{"content":"a"#,
-        "ok",
-        "5",
-        "\"x\"",
-        FINISH,
-    ]);
-    assert_eq!(seen.notices, ["bad_json", "bad_json", "bad_event", "bad_event"]);
-    assert_eq!(seen.deltas, [STOP]);
-    assert_eq!(seen.verdict(), Verdict::Complete);
-}
-
-#[test]
-fn a_truncated_stream_quotes_what_could_not_be_read() {
-    let seen = stream(&["worker 3 is out of memory"]);
-    assert_eq!(seen.verdict(), Verdict::Truncated);
-    assert!(
-        seen.failure().message.ends_with(": worker 3 is out of memory"),
-        "{}",
-        seen.failure().message
-    );
-}
-
-#[test]
-fn ends_as_it_should() {
-    let length = r#"{"choices":[{"delta":{},"finish_reason":"length"}]}"#;
-    for (events, verdict) in [
-        (&[FINISH][..], Verdict::Complete), // no [DONE]: oh-my-pi#9433, llmgateway#1901
-        (&["[DONE]"], Verdict::Complete),
-        (&[FINISH, "[DONE]", "[DONE]"], Verdict::Complete), // one-api#1628
-        (&[length, "[DONE]"], Verdict::Length),
-        (
-            &[r#"{"choices":[{"delta":{},"finish_reason":"content_filter"}]}"#],
-            Verdict::Filtered,
-        ),
-        (&[], Verdict::Truncated), // maka#2297, opencode#26170
-        (
-            &[r#"{"choices":[{"delta":{"content":"a"}}]}"#],
-            Verdict::Truncated,
-        ),
-    ] {
-        assert_eq!(stream(events).verdict(), verdict, "{events:?}");
-    }
-}
-
-#[test]
-fn reads_a_body_that_is_no_event_stream_cody_3479() {
-    let mut reader = Reader::new();
-    let mut deltas = Vec::new();
-    let body = br#"{"id":"c","object":"chat.completion","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"a","reasoning_content":"r","tool_calls":[{"id":"t","type":"function","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#;
-    assert_eq!(reader.read_body(body, &mut deltas), Ok(Flow::Done));
-    assert_eq!(
-        deltas,
-        [
-            thought("r"),
-            text("a"),
-            call(0, "t", "f", "{}"),
-            Delta::Finish(FinishReason::ToolCalls),
-            usage(1, 2)
-        ]
-    );
-    assert_eq!(reader.end(Ending::Eof).end.verdict, Verdict::Complete);
 }
