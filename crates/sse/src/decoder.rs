@@ -1,13 +1,15 @@
 //! Bytes to events: "Parsing an event stream" and "Interpreting an event stream" of the standard, for input that
 //! comes in pieces.
 //!
-//! There are two ways through. An event whose lines all lie in one read is borrowed from it ([`Decoder::whole`]).
-//! Whatever the end of a read cuts is kept: data in `data`, the line's other bytes in `line` ([`Decoder::pieces`]).
-//! Every byte is looked at once on either way, however long the line and however small the reads.
+//! There are two ways through. An event whose lines all lie in one read is borrowed from it ([`whole`]). Whatever the
+//! end of a read cuts is kept ([`pieces`]). Every byte is searched for a line end a fixed number of times on either way,
+//! however long the line and however small the reads.
+
+mod pieces;
+mod whole;
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::mem;
 use core::time::Duration;
 
 use memchr::memchr2;
@@ -82,10 +84,12 @@ enum Stage {
     Failed,
 }
 
-/// What [`Decoder::advance`] came upon. It borrows from the input only, so that the search can go on after it.
+/// What [`Decoder::step`] came upon. It borrows from the input only, so that the search can go on after it.
 enum Step<'i> {
     /// The input is used up.
     Dry,
+    /// An event of one data line and nothing else, in the input.
+    Plain(&'i str),
     /// An event whose lines are all in the input. Its id is already committed.
     Whole { event: &'i [u8], data: &'i [u8] },
     /// The event in the buffers.
@@ -155,8 +159,9 @@ impl Decoder {
         input: &mut &'i [u8],
     ) -> Result<Option<Event<'a>>, DecodeError> {
         loop {
-            match self.advance(input)? {
+            match self.step(input)? {
                 Step::Dry => return Ok(None),
+                Step::Plain(data) => return Ok(Some(self.plain_event(data))),
                 Step::Whole { event, data } => return Ok(Some(self.whole_event(event, data))),
                 Step::Kept => return Ok(Some(self.kept_event())),
                 Step::Stray(_) | Step::StrayKept => {}
@@ -171,12 +176,14 @@ impl Decoder {
     ///
     /// # Errors
     /// As for [`next_event`](Self::next_event).
+    #[inline]
     pub fn next_item<'a, 'i: 'a>(
         &'a mut self,
         input: &mut &'i [u8],
     ) -> Result<Option<Item<'a>>, DecodeError> {
-        Ok(match self.advance(input)? {
+        Ok(match self.step(input)? {
             Step::Dry => None,
+            Step::Plain(data) => Some(Item::Event(self.plain_event(data))),
             Step::Whole { event, data } => Some(Item::Event(self.whole_event(event, data))),
             Step::Kept => Some(Item::Event(self.kept_event())),
             Step::Stray(line) => Some(Item::Stray(text(line, &mut self.repaired_data))),
@@ -241,8 +248,16 @@ impl Decoder {
         self.retry
     }
 
+    /// Reads on to the next thing worth telling.
     #[inline]
-    fn advance<'i>(&mut self, input: &mut &'i [u8]) -> Result<Step<'i>, DecodeError> {
+    fn step<'i>(&mut self, input: &mut &'i [u8]) -> Result<Step<'i>, DecodeError> {
+        match self.quick_step(input) {
+            Some(step) => Ok(step),
+            None => self.full_step(input),
+        }
+    }
+
+    fn full_step<'i>(&mut self, input: &mut &'i [u8]) -> Result<Step<'i>, DecodeError> {
         if self.unsettled {
             self.settle(input)?;
         }
@@ -256,108 +271,6 @@ impl Decoder {
                 return Ok(step);
             }
         }
-    }
-
-    /// Reads while nothing is open: up to the end of an event, or of the last line in the input, whose event it then
-    /// moves to the buffers.
-    #[inline]
-    fn whole<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Step<'i>>, DecodeError> {
-        let mut event: Option<&[u8]> = None;
-        let mut data: Option<&[u8]> = None;
-        let mut id: Option<&[u8]> = None;
-        let mut room = self.limit;
-        while let Some(line) = self.next_line(input) {
-            if line.is_empty() {
-                if let Some(id) = id {
-                    set_id(&mut self.id, id);
-                }
-                match data {
-                    Some(data) => {
-                        return Ok(Some(Step::Whole {
-                            event: event.unwrap_or_default(),
-                            data,
-                        }));
-                    }
-                    None => {
-                        event = None;
-                        id = None;
-                        room = self.limit;
-                        continue;
-                    }
-                }
-            }
-            let field = Field::of(line);
-            if line.len() > room && line[0] != b':' {
-                return Err(self.fail(input));
-            }
-            match field {
-                Field::Data(value) if data.is_none() => data = Some(value),
-                Field::Data(value) => {
-                    self.keep_event(event, data, id);
-                    self.keep_data(value);
-                    return Ok(None);
-                }
-                Field::Event(value) => event = Some(value),
-                Field::Id(value) => id = Some(value),
-                Field::Retry(retry) => self.retry = Some(retry),
-                Field::Stray if self.stray_lines => {
-                    self.keep_event(event, data, id);
-                    return Ok(Some(Step::Stray(line)));
-                }
-                Field::Stray | Field::Ignored => {}
-            }
-            room = self.limit
-                - data.map_or(0, |data| data.len() + 1)
-                - event.map_or(0, <[u8]>::len)
-                - id.map_or(0, <[u8]>::len);
-        }
-        self.keep_event(event, data, id);
-        self.keep_piece(input)?;
-        Ok(Some(Step::Dry))
-    }
-
-    /// Reads while something is open: one line, or as much of it as there is.
-    #[inline]
-    fn pieces<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Step<'i>>, DecodeError> {
-        let Some(rest) = self.next_line(input) else {
-            self.keep_piece(input)?;
-            return Ok(Some(Step::Dry));
-        };
-        let stage = mem::replace(&mut self.stage, Stage::Line);
-        let step = match stage {
-            Stage::Data => {
-                self.take_room(rest, input)?;
-                self.data.extend_from_slice(rest);
-                self.data.push(b'\n');
-                None
-            }
-            Stage::Comment => None,
-            _ if self.line.is_empty() => {
-                if rest.is_empty() {
-                    return Ok(self.blank_line());
-                }
-                if rest[0] != b':' {
-                    self.take_room(rest, input)?;
-                }
-                self.keep_field(rest).then_some(Step::Stray(rest))
-            }
-            _ => {
-                self.take_room(rest, input)?;
-                self.line.extend_from_slice(rest);
-                let line = mem::take(&mut self.line);
-                let stray = self.keep_field(&line);
-                self.line = line;
-                if stray {
-                    self.stage = Stage::SpentLine;
-                    self.unsettled = true;
-                    return Ok(Some(Step::StrayKept));
-                }
-                self.line.clear();
-                None
-            }
-        };
-        self.settle_line();
-        Ok(step)
     }
 
     /// The next line of the input without its end, or `None` if the input ends before it.
@@ -443,102 +356,14 @@ impl Decoder {
         Ok(())
     }
 
-    /// At the end of a line that was kept: is there still something open, and how long may the next line be?
     #[inline]
-    fn settle_line(&mut self) {
-        let kept = self.data.len() + self.event.len() + self.next_id.len();
-        self.open = kept > 0 || self.has_next_id;
-        self.room = self.limit - kept;
-    }
-
-    /// Keeps what of an event is in the input, because it is not the whole event.
-    fn keep_event(&mut self, event: Option<&[u8]>, data: Option<&[u8]>, id: Option<&[u8]>) {
-        if let Some(data) = data {
-            self.keep_data(data);
+    fn plain_event<'a>(&'a self, data: &'a str) -> Event<'a> {
+        Event {
+            event: "message",
+            data,
+            id: &self.id,
+            retry: self.retry,
         }
-        if let Some(event) = event {
-            self.event.extend_from_slice(event);
-        }
-        if let Some(id) = id {
-            self.next_id.extend_from_slice(id);
-            self.has_next_id = true;
-        }
-        self.settle_line();
-    }
-
-    fn keep_data(&mut self, value: &[u8]) {
-        self.data.extend_from_slice(value);
-        self.data.push(b'\n');
-    }
-
-    /// Keeps what a whole line says; true if it is a stray line the caller wants to see.
-    fn keep_field(&mut self, line: &[u8]) -> bool {
-        match Field::of(line) {
-            Field::Data(value) => self.keep_data(value),
-            Field::Event(value) => {
-                self.event.clear();
-                self.event.extend_from_slice(value);
-            }
-            Field::Id(value) => {
-                self.next_id.clear();
-                self.next_id.extend_from_slice(value);
-                self.has_next_id = true;
-            }
-            Field::Retry(retry) => self.retry = Some(retry),
-            Field::Stray => return self.stray_lines,
-            Field::Ignored => {}
-        }
-        false
-    }
-
-    /// Keeps the rest of the input, which is a piece of a line without its end.
-    #[inline]
-    fn keep_piece(&mut self, input: &mut &[u8]) -> Result<(), DecodeError> {
-        let piece = mem::take(input);
-        if self.stage == Stage::Data {
-            self.take_room(piece, input)?;
-            self.data.extend_from_slice(piece);
-            return Ok(());
-        }
-        if self.stage == Stage::Comment || piece.is_empty() {
-            return Ok(());
-        }
-        self.keep_beginning(piece, input)
-    }
-
-    /// Keeps a piece of a line of which it is not known yet that it is data or a comment.
-    fn keep_beginning(&mut self, piece: &[u8], input: &mut &[u8]) -> Result<(), DecodeError> {
-        self.open = true;
-        if self.line.is_empty() && piece[0] == b':' {
-            self.stage = Stage::Comment;
-            return Ok(());
-        }
-        self.take_room(piece, input)?;
-        self.line.extend_from_slice(piece);
-        // One byte of the value tells whether the value begins with a space.
-        if let [b'd', b'a', b't', b'a', b':', first, rest @ ..] = self.line.as_slice() {
-            if *first != b' ' {
-                self.data.push(*first);
-            }
-            self.data.extend_from_slice(rest);
-            self.line.clear();
-            self.stage = Stage::Data;
-        }
-        Ok(())
-    }
-
-    /// The end of an event in the buffers.
-    fn blank_line(&mut self) -> Option<Step<'static>> {
-        if self.has_next_id {
-            set_id(&mut self.id, &self.next_id);
-        }
-        if self.data.is_empty() {
-            self.clear();
-            return None;
-        }
-        self.stage = Stage::Spent;
-        self.unsettled = true;
-        Some(Step::Kept)
     }
 
     #[inline]
@@ -570,17 +395,6 @@ impl Decoder {
         }
     }
 
-    #[inline]
-    fn take_room(&mut self, piece: &[u8], input: &mut &[u8]) -> Result<(), DecodeError> {
-        match self.room.checked_sub(piece.len()) {
-            Some(room) => {
-                self.room = room;
-                Ok(())
-            }
-            None => Err(self.fail(input)),
-        }
-    }
-
     #[cold]
     fn fail(&mut self, input: &mut &[u8]) -> DecodeError {
         *input = &[];
@@ -595,6 +409,10 @@ impl Decoder {
         release(&mut self.data);
         release(&mut self.event);
         release(&mut self.next_id);
+        self.repaired_data.clear();
+        self.repaired_data.shrink_to(KEPT_CAPACITY);
+        self.repaired_event.clear();
+        self.repaired_event.shrink_to(KEPT_CAPACITY);
         self.has_next_id = false;
         self.open = false;
     }
