@@ -277,18 +277,24 @@ mod tests {
 
     #[test]
     fn any_other_event_ends_the_following() {
-        let mut reader = Reader::new();
         let chunk = |text: &str| fill(SHAPES[7], text, "");
-        for data in [&chunk("\"a\""), &chunk("\"b\""), &chunk("\"c\"")] {
-            assert_eq!(reader.read("", data, &mut Vec::new()), Ok(Flow::Continue));
+        for other in [
+            r#"{"usage":{"prompt_tokens":9,"completion_tokens":9}}"#,
+            r#"{"usage":{"prompt_tokens":9,"completion_tokens":9},"choices":[{"delta":{"content":5}}]}"#,
+            "no JSON",
+            "{}",
+        ] {
+            let mut reader = Reader::new();
+            for text in ["\"a\"", "\"b\"", "\"c\""] {
+                assert_eq!(reader.read("", &chunk(text), &mut Vec::new()), Ok(Flow::Continue));
+            }
+            assert!(reader.fast.read(&chunk("\"d\"")).is_some());
+            assert!(reader.read("", other, &mut Vec::new()).is_ok());
+            assert!(
+                reader.fast.read(&chunk("\"d\"")).is_none(),
+                "{other}: its usage may be news again"
+            );
         }
-        assert!(reader.fast.read(&chunk("\"d\"")).is_some());
-        let other = r#"{"usage":{"prompt_tokens":9,"completion_tokens":9}}"#;
-        assert_eq!(reader.read("", other, &mut Vec::new()), Ok(Flow::Continue));
-        assert!(
-            reader.fast.read(&chunk("\"d\"")).is_none(),
-            "its usage is news again"
-        );
     }
 
     /// A JSON string for the text, with everything escaped or only what must be.
