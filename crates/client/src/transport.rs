@@ -249,7 +249,7 @@ fn presentable(response: &Response, location: &str) -> Option<String> {
 }
 
 /// The first error of this type in the chain.
-fn find<'e, E: std::error::Error + 'static>(error: &'e reqwest::Error) -> Option<&'e E> {
+fn find<E: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&E> {
     let mut next = error.source();
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref::<E>() {

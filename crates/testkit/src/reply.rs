@@ -227,7 +227,8 @@ impl Reply {
 }
 
 impl Step {
-    fn len(&self) -> usize {
+    /// The bytes this step writes, framing aside.
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::Write(bytes) => bytes.len(),
             Self::Wait(_) => 0,

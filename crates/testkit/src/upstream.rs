@@ -4,7 +4,10 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -34,6 +37,8 @@ pub struct Upstream {
 #[derive(Debug)]
 struct Log {
     exchanges: Mutex<Vec<Exchange>>,
+    connections: AtomicUsize,
+    bytes_written: AtomicUsize,
     /// Raised on every change, for those who wait.
     changed: watch::Sender<()>,
 }
@@ -50,6 +55,8 @@ impl Upstream {
     pub fn start(script: impl Into<Script>) -> Self {
         let script = script.into();
         let log = Arc::new(Log {
+            connections: AtomicUsize::new(0),
+            bytes_written: AtomicUsize::new(0),
             exchanges: Mutex::default(),
             changed: watch::channel(()).0,
         });
@@ -82,6 +89,19 @@ impl Upstream {
                 .map(|exchange| exchange.request.clone())
                 .collect()
         })
+    }
+
+    /// How many connections have been made so far.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.log.connections.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes of bodies, less their framing, the system has taken from us so far: what the peer does not read
+    /// soon stops here.
+    #[must_use]
+    pub fn bytes_written(&self) -> usize {
+        self.log.bytes_written.load(Ordering::Relaxed)
     }
 
     /// Waits until the peer has closed the connection that carried request `n`, counted from 0.
@@ -134,12 +154,13 @@ impl Log {
 
 /// Serves the requests of one connection until either side ends it.
 async fn serve(mut socket: TcpStream, script: &Script, log: &Log) {
+    log.connections.fetch_add(1, Ordering::Relaxed);
     let mut served = Vec::new();
     // An error is the peer leaving in its own way: the log says so as it does for a proper close.
     while let Ok(Some(request)) = Request::read(&mut socket).await {
         let n = log.add(request.clone());
         served.push(n);
-        match play(&mut socket, &script.reply(n, &request)).await {
+        match play(&mut socket, &script.reply(n, &request), log).await {
             Ok(true) => {}
             Ok(false) => return,
             Err(_) => break,
@@ -150,7 +171,7 @@ async fn serve(mut socket: TcpStream, script: &Script, log: &Log) {
 
 /// Plays one reply. `Ok(true)` if the connection can carry another request, `Ok(false)` if we ended it, an error if
 /// the peer did.
-async fn play(socket: &mut TcpStream, reply: &Reply) -> io::Result<bool> {
+async fn play(socket: &mut TcpStream, reply: &Reply, log: &Log) -> io::Result<bool> {
     let (mut reader, mut writer) = socket.split();
     let body = async {
         writer.write_all(&reply.head()).await?;
@@ -167,6 +188,7 @@ async fn play(socket: &mut TcpStream, reply: &Reply) -> io::Result<bool> {
                 Step::Write(bytes) => writer.write_all(bytes).await?,
                 Step::Wait(pause) => tokio::time::sleep(*pause).await,
             }
+            log.bytes_written.fetch_add(step.len(), Ordering::Relaxed);
         }
         match (reply.ending, reply.framing) {
             (Ending::Proper, Framing::Chunked) => {
