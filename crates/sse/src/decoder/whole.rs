@@ -75,6 +75,7 @@ impl Decoder {
                 Field::Data(value) => {
                     self.keep_event(event, data, id);
                     self.keep_data(value);
+                    self.settle_line();
                     return Ok(None);
                 }
                 Field::Event(value) => event = Some(value),

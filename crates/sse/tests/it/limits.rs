@@ -61,6 +61,17 @@ fn lines_of_one_event_add_up() {
     assert_eq!(error(&b"event: x\nid: y\nretry: 1\n".repeat(LIMIT)), None);
 }
 
+/// The second line is where an event in one read stops being borrowed; the third once had its room too.
+#[test]
+fn the_third_line_of_data_has_no_more_room_than_the_second_left() {
+    let lines = |third: usize| {
+        let line = |length| [b"data:".to_vec(), b"x".repeat(length), b"\n".to_vec()].concat();
+        [line(99), line(99), line(third), b"\n".to_vec()].concat()
+    };
+    assert_eq!(error(&lines(LIMIT - 200 - 5)), None);
+    assert_eq!(error(&lines(LIMIT - 200 - 4)), TOO_LARGE);
+}
+
 #[test]
 fn an_id_counts_until_its_event_ends() {
     let id = [b"id: ".to_vec(), b"x".repeat(LIMIT - 4), b"\n".to_vec()].concat();
