@@ -42,7 +42,7 @@ pub fn conclude(finish: Option<FinishReason>, done: bool, ending: Ending) -> Con
         }
         Ending::Eof => Failure::new(
             FailureKind::UnexpectedEnd,
-            "the stream ended with neither a finish reason nor [DONE]: the answer is incomplete",
+            "the stream ended with neither a finish reason nor an end marker: the answer is incomplete",
         ),
         Ending::Failure(failure) => failure,
     };
