@@ -1,7 +1,7 @@
 //! The HTTP server behind `aurora serve`: an OpenAI-style chat API that streams Server-Sent Events.
 //!
 //! A [`Server`] owns sockets, requests and event streams; what it serves is a [`Backend`]: something that has models
-//! and starts answers. [`Router`] is the backend that chooses by model name, `Local`
+//! and starts answers. [`Router`] is the backend that chooses by model name, [`Upstream`] asks another API, `Local`
 //! (feature `engine`) runs a model in this process.
 //!
 //! One request goes through these modules, in this order:
@@ -42,6 +42,7 @@ mod server;
 mod service;
 mod source;
 mod stream;
+mod upstream;
 
 pub use backend::{Backend, BoxFuture, Model, UpdateStream};
 pub use error::Error;
@@ -51,3 +52,4 @@ pub use options::Options;
 pub use refusal::Refusal;
 pub use router::{Router, RouterBuilder};
 pub use server::Server;
+pub use upstream::Upstream;

@@ -17,7 +17,11 @@ pub(crate) const STREAM_INTERRUPTED: &str = "stream_interrupted";
 
 /// Why a request is not answered: everything an HTTP error response is made of.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Refusal {
+pub struct Refusal(Box<Response>);
+
+/// Boxed, because it would be the largest part of every result it may be in.
+#[derive(Clone, Debug, PartialEq)]
+struct Response {
     status: StatusCode,
     body: ErrorBody,
     retry_after: Option<Duration>,
@@ -33,38 +37,38 @@ impl Refusal {
             .filter(|status| status.is_client_error() || status.is_server_error())
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         body.status = Some(status.as_u16());
-        Self {
+        Self(Box::new(Response {
             status,
             body,
             retry_after: None,
             allow: None,
-        }
+        }))
     }
 
     /// With a `Retry-After` header; whole seconds, rounded up.
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
-        self.retry_after = Some(wait);
+        self.0.retry_after = Some(wait);
         self
     }
 
     /// The HTTP status, 400 to 599.
     #[must_use]
     pub fn status(&self) -> u16 {
-        self.status.as_u16()
+        self.0.status.as_u16()
     }
 
     /// The error object as the data of an error event. It has the status, which is too late for the response.
     #[must_use]
     pub fn body(&self) -> &ErrorBody {
-        &self.body
+        &self.0.body
     }
 
     /// The error object as the body of a response, whose status says it all.
     pub(crate) fn body_without_status(&self) -> ErrorBody {
         ErrorBody {
             status: None,
-            ..self.body.clone()
+            ..self.0.body.clone()
         }
     }
 
@@ -119,7 +123,7 @@ impl Refusal {
     pub(crate) fn method_not_allowed(method: &str, path: &str, allow: &'static str) -> Self {
         let message = format!("{method} is not allowed on {path}; allowed: {allow}");
         let mut refusal = Self::invalid(405, message, None, Some("method_not_allowed"));
-        refusal.allow = Some(allow);
+        refusal.0.allow = Some(allow);
         refusal
     }
 
@@ -151,12 +155,12 @@ impl Refusal {
     }
 
     pub(crate) fn wait(&self) -> Option<u64> {
-        let wait = self.retry_after?;
+        let wait = self.0.retry_after?;
         Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
     }
 
     pub(crate) fn allow(&self) -> Option<&'static str> {
-        self.allow
+        self.0.allow
     }
 }
 
@@ -189,7 +193,7 @@ impl From<&Failure> for Refusal {
             FailureKind::Internal => 500,
         };
         let mut refusal = Self::new(status, error_body(failure));
-        refusal.retry_after = match status {
+        refusal.0.retry_after = match status {
             // A quota does not come back by waiting, so nobody is told to.
             429 | 503 if failure.retry_after.is_none() && !failure.is_quota() => Some(DEFAULT_WAIT),
             429 | 503 => failure.retry_after,

@@ -77,6 +77,7 @@ impl Handler {
             .await
             .unwrap_or_else(|_panic| {
                 exchange.verdict("panicked");
+                tracing::error!(parent: exchange.span(), "a bug: answering the request panicked");
                 Err(Refusal::internal("a bug in this server; its log has more"))
             });
 

@@ -1,0 +1,34 @@
+//! The backend that asks another API: one endpoint, through `aurora-client`.
+//!
+//! Deadlines, retries and limits are the endpoint's, and all work is the client's. The gateway adds nothing to a call.
+
+use aurora_chat::ChatRequest;
+use aurora_client::{Client, Endpoint};
+
+use crate::{Backend, BoxFuture, Model, Refusal, UpdateStream};
+
+/// One endpoint. It takes any model name and lists none: what it has, only its own server knows.
+#[derive(Debug)]
+pub struct Upstream {
+    client: Client,
+    endpoint: Endpoint,
+}
+
+impl Upstream {
+    /// An endpoint, reached with this client's connections.
+    #[must_use]
+    pub fn new(client: Client, endpoint: Endpoint) -> Self {
+        Self { client, endpoint }
+    }
+}
+
+impl Backend for Upstream {
+    fn models(&self) -> Vec<Model> {
+        Vec::new()
+    }
+
+    fn start(&self, request: ChatRequest) -> BoxFuture<Result<UpdateStream, Refusal>> {
+        let answer: UpdateStream = Box::pin(self.client.start(&self.endpoint, request));
+        Box::pin(std::future::ready(Ok(answer)))
+    }
+}
