@@ -4,15 +4,40 @@
 /// a little more.
 pub fn chat(size: usize) -> Vec<u8> {
     let words = [
-        " the", " answer", " is", " that", " a", " stream", ",", " once", " cut", " in", " two", " still", " has",
-        " to", " arrive", " whole", ".\\n\\n", " Token", " by", " token", " it", " grows", " \\\"and\\\"", " grows",
+        " the",
+        " answer",
+        " is",
+        " that",
+        " a",
+        " stream",
+        ",",
+        " once",
+        " cut",
+        " in",
+        " two",
+        " still",
+        " has",
+        " to",
+        " arrive",
+        " whole",
+        ".\\n\\n",
+        " Token",
+        " by",
+        " token",
+        " it",
+        " grows",
+        " \\\"and\\\"",
+        " grows",
     ];
     events(size, &words)
 }
 
 /// The same in Chinese, not escaped: three bytes a character.
 pub fn chinese(size: usize) -> Vec<u8> {
-    let words = ["的", "流式", "回答", "一个", "被", "切成", "两段", "仍然", "必须", "完整", "到达", "。", "，", "逐字"];
+    let words = [
+        "的", "流式", "回答", "一个", "被", "切成", "两段", "仍然", "必须", "完整", "到达", "。", "，",
+        "逐字",
+    ];
     events(size, &words)
 }
 

@@ -35,7 +35,10 @@ pub fn floor(stream: &'static [u8], size: usize) -> Seen {
             read = &read[at + 1..];
         }
     }
-    Seen { events: lines, bytes: 0 }
+    Seen {
+        events: lines,
+        bytes: 0,
+    }
 }
 
 /// Ours.
@@ -43,7 +46,10 @@ pub fn aurora(stream: &'static [u8], size: usize) -> Seen {
     let mut seen = Seen::default();
     let mut decoder = aurora_sse::Decoder::new();
     for mut read in stream.chunks(size) {
-        while let Some(event) = decoder.next_event(&mut read).expect("the corpus is within the limit") {
+        while let Some(event) = decoder
+            .next_event(&mut read)
+            .expect("the corpus is within the limit")
+        {
             seen.add(event.data);
         }
     }
@@ -79,7 +85,9 @@ pub fn eventsource_stream(stream: &'static [u8], size: usize) -> Seen {
     use eventsource_stream::Eventsource;
 
     let mut seen = Seen::default();
-    drain(slices(stream, size).eventsource(), |event| seen.add(&event.expect("the corpus is valid").data));
+    drain(slices(stream, size).eventsource(), |event| {
+        seen.add(&event.expect("the corpus is valid").data)
+    });
     seen
 }
 
