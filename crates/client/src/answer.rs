@@ -8,14 +8,15 @@ use std::{
     time::Duration,
 };
 
-use aurora_chat::{End, Failure, Update};
+use aurora_chat::{End, Failure, FailureKind, Update};
 use futures_core::Stream;
 use reqwest::Response;
 use tracing::Span;
 
 use crate::{
-    call::{BodyEnd, Call, Need},
+    call::{BodyEnd, Call, Input, Need},
     clock::Clock,
+    record::Recorder,
     transport::{Outgoing, Unsent, body_failure, head_of},
 };
 
@@ -37,19 +38,29 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub(crate) fn new(call: Call, outgoing: Result<Outgoing, Failure>, span: Span) -> Self {
+    pub(crate) fn new(
+        call: Call,
+        outgoing: Result<Outgoing, Failure>,
+        recorder: Option<Recorder>,
+        span: Span,
+    ) -> Self {
         let driver = Driver {
             call,
             outgoing,
+            recorder,
             span,
             clock: Clock::start(),
             begun: false,
             response: None,
         };
-        let updates = futures_util::stream::unfold(driver, |mut driver| async move {
+        Self::from_stream(futures_util::stream::unfold(driver, |mut driver| async move {
             let update = driver.next().await?;
             Some((update, driver))
-        });
+        }))
+    }
+
+    /// `updates` keeps the contract of [`Update`].
+    pub(crate) fn from_stream(updates: impl Stream<Item = Update> + Send + 'static) -> Self {
         Self {
             updates: Box::pin(updates),
         }
@@ -83,6 +94,7 @@ impl fmt::Debug for Answer {
 struct Driver {
     call: Call,
     outgoing: Result<Outgoing, Failure>,
+    recorder: Option<Recorder>,
     span: Span,
     clock: Clock,
     /// False until the first poll, with which time begins.
@@ -109,7 +121,7 @@ impl Driver {
                 Need::Wait => {
                     let nothing = std::future::pending::<()>();
                     let _ = bounded(&mut self.clock, &self.call, nothing).await;
-                    self.step(Call::handle_time);
+                    self.step(Input::Time);
                 }
                 Need::Nothing => {
                     if let Some(response) = self.response.take() {
@@ -134,35 +146,37 @@ impl Driver {
             Some(Ok(response)) => {
                 let head = head_of(&response);
                 self.response = Some(response);
-                self.step(|call, now| call.handle_head(head, now));
+                self.step(Input::Head(head));
             }
-            Some(Err(unsent)) => {
-                self.step(|call, now| call.handle_unsent(unsent.failure, unsent.retryable, now));
-            }
-            None => self.step(Call::handle_time),
+            Some(Err(Unsent { failure, retryable })) => self.step(Input::Unsent { failure, retryable }),
+            None => self.step(Input::Time),
         }
     }
 
     async fn read(&mut self) {
         let Some(response) = &mut self.response else {
             // The call asks for a body only after a head, and a head comes with one.
-            return self.step(|call, now| call.handle_end(BodyEnd::Proper, now));
+            return self.step(Input::End(BodyEnd::Proper));
         };
         match bounded(&mut self.clock, &self.call, response.chunk()).await {
-            Some(Ok(Some(bytes))) => self.step(|call, now| call.handle_bytes(&bytes, now)),
-            Some(Ok(None)) => self.step(|call, now| call.handle_end(BodyEnd::Proper, now)),
-            Some(Err(error)) => {
-                let end = BodyEnd::Failed(body_failure(&error));
-                self.step(|call, now| call.handle_end(end, now));
-            }
-            None => self.step(Call::handle_time),
+            Some(Ok(Some(bytes))) => self.step(Input::Bytes(&bytes)),
+            Some(Ok(None)) => self.step(Input::End(BodyEnd::Proper)),
+            Some(Err(error)) => self.step(Input::End(BodyEnd::Failed(body_failure(&error)))),
+            None => self.step(Input::Time),
         }
     }
 
     /// Tells the call what happened, and lets go of a response it is finished with.
-    fn step(&mut self, tell: impl FnOnce(&mut Call, Duration)) {
+    fn step(&mut self, input: Input<'_>) {
         let now = self.clock.now();
-        self.span.in_scope(|| tell(&mut self.call, now));
+        if let Some(recorder) = &mut self.recorder
+            && let Err(error) = recorder.record(&input, now)
+        {
+            self.recorder = None;
+            let message = format!("the recording ends here, since it cannot be written: {error}");
+            self.call.warn("recording", message);
+        }
+        self.span.in_scope(|| self.call.handle(input, now));
         let spare = self.call.need() == Need::Nothing && self.call.is_whole();
         if self.call.need() != Need::Body && !spare {
             self.response = None;
@@ -181,6 +195,20 @@ impl Driver {
             None => tracing::debug!("the call has ended"),
             Some(failure) => tracing::info!(kind = failure.kind.as_str(), "the call has failed: {failure}"),
         });
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // A call that is dropped before its end was cancelled, and its recording says so.
+        if self.begun
+            && self.call.need() != Need::Nothing
+            && let Some(recorder) = &mut self.recorder
+        {
+            let cancelled = Failure::new(FailureKind::Cancelled, "cancelled");
+            // There is nobody left to tell of an error.
+            let _ = recorder.record(&Input::Abort(cancelled), self.clock.now());
+        }
     }
 }
 

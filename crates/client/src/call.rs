@@ -4,6 +4,8 @@
 //!
 //! Time is the duration since the call began, and never goes back.
 
+mod interface;
+
 use std::{collections::VecDeque, time::Duration};
 
 use aurora_chat::{
@@ -12,8 +14,10 @@ use aurora_chat::{
     redact::{mask_exact, mask_keys},
 };
 
+pub(crate) use interface::{BodyEnd, Head, Input, Need, Summary, Terms};
+
 use crate::{
-    Deadlines, Limits, Secret,
+    Secret,
     deadlines::Phase,
     reading::{Found, Reading, Step},
     retry::{self, Decision, Hints},
@@ -24,64 +28,6 @@ const ERROR_BODY: usize = 64 << 10;
 
 /// How long an error response's body may take; what has come by then is enough.
 const ERROR_BODY_TIME: Duration = Duration::from_secs(5);
-
-/// The terms of a call.
-#[derive(Clone, Debug)]
-pub(crate) struct Terms {
-    pub(crate) endpoint: String,
-    /// The model that was asked for.
-    pub(crate) model: String,
-    pub(crate) deadlines: Deadlines,
-    pub(crate) limits: Limits,
-    pub(crate) retries: u32,
-    /// Masked wherever a server repeats it.
-    pub(crate) key: Option<Secret>,
-    /// What the waits between attempts are drawn from.
-    pub(crate) seed: u64,
-}
-
-/// What the shell is to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Need {
-    /// Send the request; then [`Call::handle_head`] or [`Call::handle_unsent`].
-    Send,
-    /// Read the response's body; then [`Call::handle_bytes`] or [`Call::handle_end`].
-    Body,
-    /// Nothing, until [`Call::wake_at`].
-    Wait,
-    /// Nothing more: the call has ended.
-    Nothing,
-}
-
-/// The head of a response.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Head {
-    pub(crate) status: u16,
-    pub(crate) content_type: Option<String>,
-    pub(crate) hints: Hints,
-    /// `x-stream-id`.
-    pub(crate) stream: Option<String>,
-    /// `Location`, without user info and query.
-    pub(crate) location: Option<String>,
-    /// The names and values of all headers, in bytes.
-    pub(crate) bytes: usize,
-}
-
-/// How a body ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum BodyEnd {
-    /// As its framing says.
-    Proper,
-    /// Otherwise: lost, or not HTTP.
-    Failed(Failure),
-}
-
-/// What became of a call, for logs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Summary {
-    pub(crate) attempts: u32,
-    pub(crate) time_to_first_delta: Option<Duration>,
-}
 
 /// A call in progress.
 #[derive(Debug)]
@@ -166,7 +112,33 @@ impl Call {
         }
     }
 
-    /// When [`handle_time`](Self::handle_time) wants to be called, if nothing happens before.
+    /// Something has happened.
+    pub(crate) fn handle(&mut self, input: Input<'_>, now: Duration) {
+        match input {
+            Input::Head(head) => self.handle_head(head, now),
+            Input::Unsent {
+                failure,
+                retryable: true,
+            } => {
+                self.retry_or_fail(failure, Hints::default(), now);
+            }
+            Input::Unsent {
+                failure,
+                retryable: false,
+            } => self.fail(failure),
+            Input::Bytes(bytes) => self.handle_bytes(bytes, now),
+            Input::End(end) => self.handle_end(end, now),
+            Input::Time => self.handle_time(now),
+            Input::Abort(failure) => self.abort(failure),
+        }
+    }
+
+    /// Adds a warning of the shell's own.
+    pub(crate) fn warn(&mut self, kind: &'static str, message: String) {
+        self.notify(Notice::Warning { kind, message });
+    }
+
+    /// When [`Input::Time`] is wanted, if nothing happens before.
     pub(crate) fn wake_at(&self) -> Option<Duration> {
         let own = match self.state {
             State::Waiting { until } | State::Refused { until, .. } => Some(until),
@@ -177,7 +149,7 @@ impl Call {
     }
 
     /// Time has passed: a deadline may have, too.
-    pub(crate) fn handle_time(&mut self, now: Duration) {
+    fn handle_time(&mut self, now: Duration) {
         if let Some((at, deadline)) = self.phase().next(&self.terms.deadlines)
             && at <= now
         {
@@ -194,7 +166,7 @@ impl Call {
     }
 
     /// The response's head has come.
-    pub(crate) fn handle_head(&mut self, head: Head, now: Duration) {
+    fn handle_head(&mut self, head: Head, now: Duration) {
         if head.bytes > self.terms.limits.headers {
             let message = format!(
                 "the response's headers are larger than the limit of {} bytes",
@@ -226,17 +198,8 @@ impl Call {
         };
     }
 
-    /// No response has come: the connection failed, or was lost before the head.
-    pub(crate) fn handle_unsent(&mut self, failure: Failure, retryable: bool, now: Duration) {
-        if retryable {
-            self.retry_or_fail(failure, Hints::default(), now);
-        } else {
-            self.fail(failure);
-        }
-    }
-
     /// The next bytes of the body.
-    pub(crate) fn handle_bytes(&mut self, bytes: &[u8], now: Duration) {
+    fn handle_bytes(&mut self, bytes: &[u8], now: Duration) {
         // What has arrived counts as life, however late it is read; only the whole call's bound does not care.
         if self.terms.deadlines.total.is_some_and(|total| total <= now) {
             return self.time_out(Deadline::Total, now);
@@ -266,7 +229,7 @@ impl Call {
     }
 
     /// The body has ended.
-    pub(crate) fn handle_end(&mut self, end: BodyEnd, now: Duration) {
+    fn handle_end(&mut self, end: BodyEnd, now: Duration) {
         match &mut self.state {
             State::Reading { reading, .. } => {
                 let result = reading.finish(&mut self.found);
@@ -285,6 +248,14 @@ impl Call {
             // The status is the error; how its explanation ended adds nothing.
             State::Refused { .. } => self.refuse(now),
             State::Sending | State::Waiting { .. } | State::Ended { .. } => {}
+        }
+    }
+
+    fn abort(&mut self, failure: Failure) {
+        match self.state {
+            State::Reading { .. } => self.conclude(Ending::Failure(failure)),
+            State::Ended { .. } => {}
+            _ => self.fail(failure),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     hash::{BuildHasher as _, RandomState},
+    io::Write,
     sync::Once,
 };
 
@@ -10,8 +11,13 @@ use aurora_chat::{ChatRequest, dialect::openai};
 use crate::{
     Answer, Dialect, Endpoint, Error,
     call::{Call, Terms},
+    record::Recorder,
     transport::Pool,
 };
+
+/// The shortest key that is masked, in bytes. Local servers are given placeholders such as `none` or `x`, and to mask
+/// those would garble what is said and recorded.
+const SHORTEST_SECRET: usize = 6;
 
 /// Makes calls to upstreams, and keeps their connections for the next ones. Cheap to clone; clones share connections.
 #[derive(Clone, Debug)]
@@ -38,7 +44,29 @@ impl Client {
     ///
     /// Whatever goes wrong is told by the [`End`](aurora_chat::End) of the answer.
     #[must_use]
-    pub fn start(&self, endpoint: &Endpoint, mut request: ChatRequest) -> Answer {
+    pub fn start(&self, endpoint: &Endpoint, request: ChatRequest) -> Answer {
+        self.prepare(endpoint, request, None)
+    }
+
+    /// As [`start`](Self::start), and writes a [`Recording`](crate::Recording) of the exchange to `sink`, a line at a
+    /// time as things happen. The key is masked in it; the request and the answer are not. If `sink` fails, the
+    /// recording ends there, with a warning, and the call goes on.
+    #[must_use]
+    pub fn start_recorded(
+        &self,
+        endpoint: &Endpoint,
+        request: ChatRequest,
+        sink: Box<dyn Write + Send>,
+    ) -> Answer {
+        self.prepare(endpoint, request, Some(sink))
+    }
+
+    fn prepare(
+        &self,
+        endpoint: &Endpoint,
+        mut request: ChatRequest,
+        sink: Option<Box<dyn Write + Send>>,
+    ) -> Answer {
         request.stream = true;
         request.include_usage = true;
         let terms = Terms {
@@ -47,7 +75,10 @@ impl Client {
             deadlines: endpoint.deadlines,
             limits: endpoint.limits,
             retries: endpoint.retries,
-            key: endpoint.api_key.clone().filter(|key| !key.expose().is_empty()),
+            key: endpoint
+                .api_key
+                .clone()
+                .filter(|key| key.expose().len() >= SHORTEST_SECRET),
             seed: RandomState::new().hash_one(0),
         };
         let span = tracing::info_span!(
@@ -58,13 +89,12 @@ impl Client {
             ttft_ms = tracing::field::Empty,
             verdict = tracing::field::Empty,
         );
-        let outgoing = match endpoint.dialect {
-            Dialect::OpenAi => {
-                self.pool
-                    .request(endpoint, "/chat/completions", openai::request_body(&request))
-            }
+        let (path, body) = match endpoint.dialect {
+            Dialect::OpenAi => ("/chat/completions", openai::request_body(&request)),
         };
-        Answer::new(Call::new(terms), outgoing, span)
+        let recorder = sink.map(|sink| Recorder::new(sink, &terms, &body));
+        let outgoing = self.pool.request(endpoint, path, body);
+        Answer::new(Call::new(terms), outgoing, recorder, span)
     }
 }
 

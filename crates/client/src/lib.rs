@@ -30,8 +30,11 @@
 //! # assert_eq!(upstream.requests().len(), 1);
 //! ```
 //!
-//! Inside, `call` is a state machine without I/O, `reading` reads bodies, `retry` and `deadlines` are rules as
-//! values, `transport` speaks to the HTTP library, and [`Answer`] drives them. Wire formats are `aurora_chat`'s. What
+//! A call can be recorded ([`Client::start_recorded`]) and played again ([`Recording`]); [`Throttle`] merges small deltas.
+//!
+//! Inside, `call` is a state machine without I/O, `reading` reads bodies, `retry` and `deadlines` are rules as values,
+//! `transport` speaks to the HTTP library, and [`Answer`] drives them. A recording is the log of the state machine's
+//! inputs, so a replay runs through the same code. Wire formats are `aurora_chat`'s. What
 //! is not here: choosing between endpoints, keeping streams, showing anything.
 
 mod answer;
@@ -42,11 +45,16 @@ mod deadlines;
 mod endpoint;
 mod error;
 mod reading;
+mod record;
+mod replay;
 mod retry;
+mod throttle;
 mod transport;
 
 pub use answer::Answer;
 pub use client::Client;
 pub use endpoint::{BaseUrl, Deadlines, Dialect, Endpoint, Limits, Secret};
 pub use error::Error;
+pub use replay::{Recording, RecordingError};
 pub use retry::is_retryable;
+pub use throttle::Throttle;

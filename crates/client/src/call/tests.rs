@@ -4,6 +4,7 @@ use aurora_chat::{Deadline, Delta, Fault, Verdict};
 use aurora_testkit::fixtures;
 
 use super::*;
+use crate::{Deadlines, Limits};
 
 mod bodies;
 

@@ -4,6 +4,7 @@ mod connections;
 mod deadlines;
 mod endings;
 mod quirks;
+mod recordings;
 mod retries;
 mod secrets;
 

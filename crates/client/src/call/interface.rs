@@ -1,0 +1,82 @@
+//! What goes into a call and what it asks for: its terms, what can happen to it, and what it needs next.
+
+use std::time::Duration;
+
+use aurora_chat::Failure;
+
+use crate::{Deadlines, Limits, Secret, retry::Hints};
+
+/// The terms of a call.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    pub(crate) endpoint: String,
+    /// The model that was asked for.
+    pub(crate) model: String,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) limits: Limits,
+    pub(crate) retries: u32,
+    /// Masked wherever a server repeats it.
+    pub(crate) key: Option<Secret>,
+    /// What the waits between attempts are drawn from.
+    pub(crate) seed: u64,
+}
+
+/// What the shell is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Send the request; then [`Input::Head`] or [`Input::Unsent`].
+    Send,
+    /// Read the response's body; then [`Input::Bytes`] or [`Input::End`].
+    Body,
+    /// Nothing, until [`Call::wake_at`].
+    Wait,
+    /// Nothing more: the call has ended.
+    Nothing,
+}
+
+/// The head of a response.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Head {
+    pub(crate) status: u16,
+    pub(crate) content_type: Option<String>,
+    pub(crate) hints: Hints,
+    /// `x-stream-id`.
+    pub(crate) stream: Option<String>,
+    /// `Location`, without user info and query.
+    pub(crate) location: Option<String>,
+    /// The names and values of all headers, in bytes.
+    pub(crate) bytes: usize,
+}
+
+/// How a body ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum BodyEnd {
+    /// As its framing says.
+    Proper,
+    /// Otherwise: lost, or not HTTP.
+    Failed(Failure),
+}
+
+/// Something that happened to a call.
+#[derive(Clone, Debug)]
+pub(crate) enum Input<'a> {
+    /// The response's head has come.
+    Head(Head),
+    /// No response has come: the connection failed, or was lost before the head.
+    Unsent { failure: Failure, retryable: bool },
+    /// The next bytes of the body.
+    Bytes(&'a [u8]),
+    /// The body has ended.
+    End(BodyEnd),
+    /// Time has passed.
+    Time,
+    /// Nothing more is going to happen, for this reason.
+    Abort(Failure),
+}
+
+/// What became of a call, for logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Summary {
+    pub(crate) attempts: u32,
+    pub(crate) time_to_first_delta: Option<Duration>,
+}
