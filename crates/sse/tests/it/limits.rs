@@ -46,6 +46,8 @@ fn a_line_that_ends_counts_the_same() {
         None,
         "an event does not count towards the next"
     );
+    // The first event of a stream never takes the inlined way; the second does.
+    assert_eq!(error(&[line(LIMIT), line(LIMIT + 1)].concat()), TOO_LARGE);
 }
 
 #[test]
