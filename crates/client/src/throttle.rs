@@ -63,10 +63,10 @@ impl<S: Stream<Item = Update> + Unpin> Stream for Throttle<S> {
                     this.merge.flush();
                 }
                 Poll::Pending => {
-                    let Some(due) = this.merge.due() else {
+                    // A window too long to be expressed ends with the next update that is not text.
+                    let Some(at) = this.merge.due().and_then(|due| begun.checked_add(due)) else {
                         return Poll::Pending;
                     };
-                    let at = begun + due;
                     let timer = this
                         .timer
                         .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));

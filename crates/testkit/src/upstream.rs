@@ -113,7 +113,8 @@ impl Upstream {
         }
     }
 
-    /// As [`left`](Self::left), blocking, for at most this long; false if the peer is still there.
+    /// As [`left`](Self::left), blocking, for at most this long; false if the peer is still there. Not
+    /// for async tests: a client that runs on the blocked thread could not close anything.
     #[must_use]
     pub fn left_within(&self, n: usize, bound: Duration) -> bool {
         let deadline = Instant::now() + bound;

@@ -190,9 +190,15 @@ async fn a_throttled_answer_has_fewer_deltas_and_the_same_text() {
         reply = reply.piece(event).wait(Duration::from_millis(2));
     }
     let upstream = Upstream::start(reply);
-    let answer = client().start(&endpoint(&upstream.url()), request());
-    let updates = Throttle::new(answer, Duration::from_millis(50)).collect().await;
-    let told = Told { updates };
+    let throttled = async |window| {
+        let answer = client().start(&endpoint(&upstream.url()), request());
+        Told {
+            updates: Throttle::new(answer, window).collect().await,
+        }
+    };
+    let told = throttled(Duration::MAX).await;
+    assert_eq!((told.text(), told.verdict()), (texts.concat(), Verdict::Complete));
+    let told = throttled(Duration::from_millis(50)).await;
     let pieces = told
         .deltas()
         .into_iter()
