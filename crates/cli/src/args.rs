@@ -1,0 +1,439 @@
+//! The command line as it is typed: names, help, and ranges of single flags.
+//!
+//! Nothing is resolved here; what a flag means together with variables and the configuration file is decided in
+//! [`crate::settings`]. The first word decides: if it names a command, it is that command, otherwise all words are a
+//! prompt and the command is `ask`. Flags work before and after the command, because the command is moved to the front
+//! before clap sees the line.
+
+use std::ffi::{OsStr, OsString};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::settings::{MAX_RETRIES, file, units};
+
+/// What was typed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "aurora",
+    version,
+    about = "Stream answers of large language models, in a terminal and as a server.",
+    after_help = "The first word decides: `aurora serve` is the command, `aurora -- serve` asks the model.\n\
+                  More: aurora --help, aurora help COMMAND, aurora man",
+    after_long_help = LONG_HELP,
+    args_override_self = true,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    /// The prompt; words are joined by spaces, and piped standard input is added after a blank line
+    #[arg(value_name = "PROMPT", allow_negative_numbers = true)]
+    prompt: Vec<String>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Ask for one answer (the long form of `aurora PROMPT`)
+    Ask {
+        /// The prompt; words are joined by spaces, and piped standard input is added after a blank line
+        #[arg(value_name = "PROMPT", allow_negative_numbers = true)]
+        prompt: Vec<String>,
+    },
+    /// Serve models over an OpenAI-style HTTP API
+    Serve {
+        /// Address and port to listen on [default: 127.0.0.1:8080]
+        #[arg(long, value_name = "ADDR", value_parser = file::listen)]
+        listen: Option<SocketAddr>,
+    },
+    /// List, pull and remove local models
+    #[command(subcommand)]
+    Model(ModelCommand),
+    /// Show, check and create the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        #[arg(value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page (roff; read it with `aurora man | man -l -`)
+    Man {
+        /// The page of this command instead of the main page
+        #[arg(value_name = "COMMAND")]
+        command: Option<String>,
+    },
+}
+
+/// `aurora model …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// List the local models
+    List,
+    /// Fetch a model, so that the first answer need not wait for it
+    Pull {
+        /// A known name (smollm2), or the path or address of a .gguf file
+        #[arg(value_name = "NAME")]
+        source: String,
+    },
+    /// Delete a local model
+    Remove {
+        /// The name that `aurora model list` prints
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+}
+
+/// `aurora config …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Show every setting and where its value came from
+    Show,
+    /// Print the path of the configuration file
+    Path,
+    /// Check a configuration file; exit 3 if something is wrong with it
+    Check {
+        /// The file to check instead of the one in use
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Write a configuration file with every key explained
+    Init {
+        /// Overwrite a file that is there
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+/// The flags that work with every command.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Common {
+    /// Model: endpoint/NAME, local/NAME or an alias
+    #[arg(short, long, global = true, value_name = "NAME", help_heading = "Model")]
+    pub(crate) model: Option<String>,
+    /// Endpoint: a name from the configuration, or the address of an API such as http://127.0.0.1:9000/v1
+    #[arg(short, long, global = true, value_name = "NAME|URL", help_heading = "Model")]
+    pub(crate) endpoint: Option<String>,
+    /// Wire format of an endpoint given as an address
+    #[arg(long, global = true, value_name = "DIALECT", help_heading = "Model")]
+    pub(crate) dialect: Option<Dialect>,
+    /// System prompt; none unless given
+    #[arg(short, long, global = true, value_name = "TEXT", help_heading = "Prompt")]
+    pub(crate) system: Option<String>,
+    /// Add a text file to the prompt (repeatable)
+    #[arg(short, long = "file", global = true, value_name = "FILE", action = ArgAction::Append, help_heading = "Prompt")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Sampling temperature, 0 to 2; 0 always takes the likeliest token
+    #[arg(long, global = true, value_name = "T", value_parser = temperature, allow_negative_numbers = true, help_heading = "Generation")]
+    pub(crate) temperature: Option<f32>,
+    /// Nucleus sampling, above 0 up to 1
+    #[arg(long, global = true, value_name = "P", value_parser = top_p, allow_negative_numbers = true, help_heading = "Generation")]
+    pub(crate) top_p: Option<f32>,
+    /// At most this many tokens of answer
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Generation")]
+    pub(crate) max_tokens: Option<u32>,
+    /// Seed of the sampling; with the local engine, the same seed gives the same text
+    #[arg(
+        long,
+        global = true,
+        value_name = "N",
+        allow_negative_numbers = true,
+        help_heading = "Generation"
+    )]
+    pub(crate) seed: Option<i64>,
+    /// End the answer before this text (repeatable, at most four)
+    #[arg(long, global = true, value_name = "TEXT", action = ArgAction::Append, value_parser = stop, allow_hyphen_values = true, help_heading = "Generation")]
+    pub(crate) stop: Vec<String>,
+    /// Print the answer's events as JSON, one object a line
+    #[arg(long, global = true, help_heading = "Output")]
+    pub(crate) json: bool,
+    /// Plain text without decoration; to a pipe, the model's bytes unchanged
+    #[arg(long, global = true, help_heading = "Output")]
+    pub(crate) plain: bool,
+    /// Show on stderr what the model thinks aloud
+    #[arg(long, global = true, help_heading = "Output")]
+    pub(crate) show_reasoning: bool,
+    /// Tell on stderr what the answer cost: tokens and times
+    #[arg(long, global = true, help_heading = "Output")]
+    pub(crate) usage: bool,
+    /// Colour on a terminal [default: auto]
+    #[arg(long, global = true, value_name = "WHEN", help_heading = "Output")]
+    pub(crate) color: Option<ColorWhen>,
+    /// Limit on connecting [default: 10s]
+    #[arg(long, global = true, value_name = "DURATION", value_parser = deadline, help_heading = "Network")]
+    pub(crate) connect_timeout: Option<Timeout>,
+    /// Limit from sending the request to the first event [default: 120s]
+    #[arg(long, global = true, value_name = "DURATION", value_parser = deadline, help_heading = "Network")]
+    pub(crate) first_timeout: Option<Timeout>,
+    /// Limit on silence in mid-stream [default: 60s]
+    #[arg(long, global = true, value_name = "DURATION", value_parser = deadline, help_heading = "Network")]
+    pub(crate) idle_timeout: Option<Timeout>,
+    /// Limit on the whole call [default: off]
+    #[arg(long, global = true, value_name = "DURATION", value_parser = deadline, help_heading = "Network")]
+    pub(crate) total_timeout: Option<Timeout>,
+    /// How often a failed call is tried again before the answer has begun [default: 4]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_RETRIES)), help_heading = "Network")]
+    pub(crate) retries: Option<u32>,
+    /// Configuration file instead of the usual one
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Settings")]
+    pub(crate) config: Option<PathBuf>,
+    /// Log to stderr: -v what happens, -vv details, -vvv everything, prompts included
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Settings")]
+    pub(crate) verbose: u8,
+    /// Write the log to this file as JSON lines instead
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Settings")]
+    pub(crate) log_file: Option<PathBuf>,
+}
+
+/// `--dialect`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Dialect {
+    /// The chat completions API of OpenAI and of everyone who copied it.
+    Openai,
+}
+
+/// `--color`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorWhen {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Also where it is not a terminal; never with `TERM=dumb`.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// A deadline flag: a duration, or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Timeout(pub(crate) Option<Duration>);
+
+impl Cli {
+    /// The command, with a prompt alone read as `ask`.
+    pub(crate) fn into_parts(self) -> (Command, Common) {
+        let Self {
+            prompt,
+            common,
+            command,
+        } = self;
+        (command.unwrap_or(Command::Ask { prompt }), common)
+    }
+}
+
+/// Reads the command line, the program's name first.
+///
+/// # Errors
+/// clap's, which is also how help and version are returned.
+pub(crate) fn parse(line: Vec<OsString>) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(command_first(&Cli::command(), line))
+}
+
+/// Moves the command in front of the flags, and puts `ask` in front where the first word is not a command.
+///
+/// Without it, a flag between two words of a prompt would let the second word be taken for a command, and values of
+/// flags that were given on both sides of the command would be lost.
+fn command_first(cli: &clap::Command, mut line: Vec<OsString>) -> Vec<OsString> {
+    let Some(first) = first_word(cli, &line) else {
+        return line;
+    };
+    let is_command = |word: &OsStr| {
+        word.to_str()
+            .is_some_and(|word| cli.get_subcommands().any(|command| command.get_name() == word))
+    };
+    let word = line[first].clone();
+    if word == "--" {
+        line.insert(1, "ask".into());
+    } else if is_command(&word)
+        || (word == "help" && line[first + 1..].iter().take(1).all(|word| is_command(word)))
+    {
+        line.remove(first);
+        line.insert(1, word);
+    } else {
+        line.insert(1, "ask".into());
+    }
+    line
+}
+
+/// The place of the first word that is neither a flag nor the value of one; also of `--`.
+fn first_word(cli: &clap::Command, line: &[OsString]) -> Option<usize> {
+    let mut at = 1;
+    while at < line.len() {
+        let Some(text) = line[at].to_str() else {
+            return Some(at);
+        };
+        let takes_next = match text.strip_prefix("--") {
+            Some("") => return Some(at),
+            Some(long) if long.contains('=') => false,
+            Some(long) => takes_value(cli, |arg| arg.get_long() == Some(long)),
+            None => match text.strip_prefix('-') {
+                None | Some("") => return Some(at),
+                Some(digits) if digits.starts_with(|c: char| c.is_ascii_digit()) => return Some(at),
+                Some(cluster) => {
+                    // In `-vm NAME` the first flag that takes a value takes the rest, or the next word.
+                    let valued = cluster
+                        .char_indices()
+                        .find(|(_, c)| takes_value(cli, |arg| arg.get_short() == Some(*c)));
+                    valued.is_some_and(|(at, c)| at + c.len_utf8() == cluster.len())
+                }
+            },
+        };
+        at += if takes_next { 2 } else { 1 };
+    }
+    None
+}
+
+fn takes_value(cli: &clap::Command, is_it: impl Fn(&clap::Arg) -> bool) -> bool {
+    cli.get_arguments()
+        .any(|arg| is_it(arg) && arg.get_action().takes_values())
+}
+
+fn temperature(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(value) if (0.0..=2.0).contains(&value) => Ok(value),
+        Ok(_) | Err(_) => Err("a number from 0 to 2".to_owned()),
+    }
+}
+
+fn top_p(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(value) if value > 0.0 && value <= 1.0 => Ok(value),
+        Ok(_) | Err(_) => Err("a number above 0, at most 1".to_owned()),
+    }
+}
+
+fn stop(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        Err("is empty".to_owned())
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+fn deadline(text: &str) -> Result<Timeout, String> {
+    units::deadline(text).map(Timeout)
+}
+
+const LONG_HELP: &str = "\
+The first word decides: `aurora serve` is the command, `aurora -- serve` asks the model about it.
+Answers go to stdout, everything else to stderr. Durations: 500ms, 10s, 2m; a bare number is seconds, 0 or off is none.
+
+Examples:
+  aurora why is the sky blue
+  git diff | aurora \"write a commit message\"
+  aurora -f notes.txt --json \"list the open questions\"
+  aurora -e http://127.0.0.1:9000/v1 -m some-model hello
+  aurora serve --listen 127.0.0.1:8080
+
+Variables, each overridden by its flag:
+  AURORA_MODEL, AURORA_ENDPOINT     as --model, --endpoint
+  AURORA_CONFIG, AURORA_DATA_DIR    the configuration file; where local models are kept
+  AURORA_CONNECT_TIMEOUT, AURORA_FIRST_TIMEOUT, AURORA_IDLE_TIMEOUT, AURORA_TOTAL_TIMEOUT, AURORA_RETRIES
+  AURORA_LISTEN                     as serve --listen
+  AURORA_API_KEY                    the key for an endpoint given as an address
+  OPENAI_API_KEY, OPENAI_BASE_URL   the endpoint `openai`; the key goes to no other host
+  NO_COLOR, TERM=dumb               no colour; no escape sequences at all
+
+Exit codes:
+  0  complete                       6    timed out
+  1  a bug of ours, or stdout lost  7    truncated or interrupted
+  2  usage                          8    length: the token limit
+  3  configuration or model file    9    content filter
+  4  the request was refused        130  cancelled
+  5  the server failed";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> (Command, Common) {
+        let line = std::iter::once("aurora")
+            .chain(line.split_whitespace())
+            .map(OsString::from)
+            .collect();
+        parse(line).unwrap_or_else(|error| panic!("{error}")).into_parts()
+    }
+
+    fn prompt(line: &str) -> String {
+        match read(line).0 {
+            Command::Ask { prompt } => prompt.join(" "),
+            other => panic!("{line:?} became {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn words_that_are_no_command_are_a_prompt() {
+        for (line, words) in [
+            ("why is it so", "why is it so"),
+            ("-m x why", "why"),
+            ("-vm x why serve", "why serve"),
+            ("-mx why", "why"),
+            ("why -m x serve --json and more", "why serve and more"),
+            ("--model=x why", "why"),
+            ("-- serve", "serve"),
+            ("-m x -- -v", "-v"),
+            ("ask serve", "serve"),
+            ("ask -- -v", "-v"),
+            ("-5 plus 3", "-5 plus 3"),
+            ("help me with serve", "help me with serve"),
+            ("", ""),
+            ("--json", ""),
+        ] {
+            assert_eq!(prompt(line), words, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_first_word_that_is_a_command_is_the_command() {
+        assert!(matches!(read("serve").0, Command::Serve { listen: None }));
+        assert!(matches!(
+            read("-m x serve --listen 127.0.0.1:0").0,
+            Command::Serve { listen: Some(_) }
+        ));
+        assert!(matches!(read("model list").0, Command::Model(ModelCommand::List)));
+    }
+
+    #[test]
+    fn common_flags_work_on_both_sides_of_the_command_and_none_is_lost() {
+        let (_, common) = read("-f a -v serve -f b -v --config c --json");
+        assert_eq!(common.files, [PathBuf::from("a"), PathBuf::from("b")]);
+        assert_eq!(
+            (common.verbose, common.config, common.json),
+            (2, Some(PathBuf::from("c")), true)
+        );
+        let (_, common) = read("-m one config -m two show");
+        assert_eq!(common.model.as_deref(), Some("two"), "the last one wins");
+    }
+
+    #[test]
+    fn values_out_of_range_are_usage_errors() {
+        for line in [
+            "--temperature 2.1 hi",
+            "--temperature nan hi",
+            "--top-p 0 hi",
+            "--max-tokens 0 hi",
+            "--retries -1 hi",
+            "--idle-timeout never hi",
+            "--color blue hi",
+            "--dialect klingon hi",
+            "serve --listen nowhere",
+            "--nonsense hi",
+        ] {
+            let words = std::iter::once("aurora")
+                .chain(line.split_whitespace())
+                .map(OsString::from)
+                .collect();
+            assert_eq!(parse(words).expect_err(line).exit_code(), 2, "{line}");
+        }
+    }
+}

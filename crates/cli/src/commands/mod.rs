@@ -1,0 +1,73 @@
+//! The commands, one file each.
+
+use crate::args::{Cli, Command, Common};
+use crate::console;
+use crate::problem::{Problem, Result};
+use crate::settings::{self, Env};
+
+mod ask;
+mod config;
+mod model;
+mod serve;
+
+/// Runs a command; returns the exit code.
+///
+/// # Errors
+/// What keeps the command from running, as opposed to the verdict of an answer.
+pub(crate) fn run(command: Command, flags: &Common) -> Result<u8> {
+    let env = Env::of_process();
+    match command {
+        Command::Ask { prompt } => ask::run(&prompt, flags, env),
+        Command::Serve { listen } => serve::run(&settings::load(flags, listen, env)?),
+        Command::Model(command) => model::run(&command, flags, &settings::load(flags, None, env)?),
+        Command::Config(command) => config::run(command, flags, env),
+        Command::Completions { shell } => completions(shell),
+        Command::Man { command } => man(command.as_deref()),
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(
+        shell,
+        &mut <Cli as clap::CommandFactory>::command(),
+        "aurora",
+        &mut script,
+    );
+    print_bytes(&script)
+}
+
+fn man(command: Option<&str>) -> Result<u8> {
+    let mut cli = <Cli as clap::CommandFactory>::command();
+    cli.build();
+    let page = match command {
+        None => cli,
+        Some(name) => cli
+            .find_subcommand(name)
+            .cloned()
+            .map(|command| command.display_name(format!("aurora-{name}")))
+            .ok_or_else(|| {
+                Problem::usage(format!(
+                    "there is no command \"{name}\"; aurora --help lists them"
+                ))
+            })?,
+    };
+    let mut roff = Vec::new();
+    clap_mangen::Man::new(page)
+        .render(&mut roff)
+        .map_err(|error| Problem::internal(format!("cannot render the manual: {error}")))?;
+    print_bytes(&roff)
+}
+
+fn print_bytes(bytes: &[u8]) -> Result<u8> {
+    console::print(&String::from_utf8_lossy(bytes))?;
+    Ok(0)
+}
+
+/// A runtime for commands that wait for more than one thing.
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Problem::internal(format!("cannot start the runtime: {error}")))
+}

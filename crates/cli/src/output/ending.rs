@@ -1,0 +1,114 @@
+//! What is said about the end of an answer: the verdict, what happened, and what a person can do about it, in one line.
+
+use aurora_chat::{Deadline, End, Failure, FailureKind, Verdict};
+
+use super::Meter;
+use super::visible::line;
+
+/// The line for a verdict that is not complete. `partial` says whether something of the answer was printed.
+pub(super) fn explain(end: &End, partial: bool) -> String {
+    let happened = end.failure.as_ref().map(|failure| line(&failure.message));
+    let happened = happened.as_deref().unwrap_or_default();
+    match end.verdict {
+        Verdict::Complete => "complete".to_owned(),
+        Verdict::Length => {
+            "length: the answer reached the limit on tokens and stops there; --max-tokens raises it"
+                .to_owned()
+        }
+        Verdict::Filtered => {
+            "filtered: the provider's content filter stopped the answer; try other words".to_owned()
+        }
+        Verdict::Truncated => sentence("truncated", happened, kept(partial)),
+        Verdict::Interrupted => sentence("interrupted", happened, kept(partial)),
+        Verdict::Failed(_) => sentence("failed", happened, end.failure.as_ref().map_or("", remedy)),
+        Verdict::TimedOut(deadline) => sentence(
+            &format!("timed out ({})", deadline.as_str()),
+            happened,
+            deadline_remedy(deadline),
+        ),
+        Verdict::Cancelled if partial => "cancelled; the answer above is not whole".to_owned(),
+        Verdict::Cancelled => "cancelled".to_owned(),
+    }
+}
+
+/// The line for `--usage`.
+pub(super) fn usage(meter: &Meter) -> String {
+    let tokens = match meter.usage {
+        Some(usage) => {
+            let cached = usage.cached_input_tokens.filter(|cached| *cached > 0);
+            let cached = cached.map_or_else(String::new, |cached| format!(" ({cached} cached)"));
+            let reasoning = usage.reasoning_tokens.filter(|tokens| *tokens > 0);
+            let reasoning = reasoning.map_or_else(String::new, |tokens| format!(" ({tokens} reasoning)"));
+            format!(
+                "{} input tokens{cached}, {} output tokens{reasoning}",
+                usage.input_tokens, usage.output_tokens
+            )
+        }
+        None => "the server counted no tokens".to_owned(),
+    };
+    format!("usage: {tokens}{}", times(meter, ", "))
+}
+
+/// The line a person on a terminal gets when all went well.
+pub(super) fn summary(model: &str, meter: &Meter) -> String {
+    let model = if model.is_empty() {
+        String::new()
+    } else {
+        format!(" · {model}")
+    };
+    let tokens = meter
+        .usage
+        .map_or_else(String::new, |usage| format!(" · {} tokens", usage.output_tokens));
+    format!("complete{model}{tokens}{}", times(meter, " · "))
+}
+
+fn times(meter: &Meter, between: &str) -> String {
+    let mut text = String::new();
+    if let Some(rate) = meter.tokens_per_second() {
+        text += &format!("{between}{rate:.1} tokens/s");
+    }
+    if let Some(first) = meter.first_token {
+        text += &format!("{between}first after {:.2} s", first.as_secs_f64());
+    }
+    text + &format!("{between}{:.2} s in all", meter.elapsed.as_secs_f64())
+}
+
+fn sentence(verdict: &str, happened: &str, remedy: &str) -> String {
+    let happened = happened.trim_end_matches('.');
+    match (happened, remedy) {
+        ("", "") => verdict.to_owned(),
+        (happened, "") => format!("{verdict}: {happened}"),
+        ("", remedy) => format!("{verdict}: {remedy}"),
+        (happened, remedy) => format!("{verdict}: {happened}; {remedy}"),
+    }
+}
+
+fn kept(partial: bool) -> &'static str {
+    if partial {
+        "what came of the answer is printed and not whole; ask again"
+    } else {
+        "ask again"
+    }
+}
+
+fn remedy(failure: &Failure) -> &'static str {
+    match (failure.kind, failure.status) {
+        (_, Some(401 | 403)) => {
+            "check the key of this endpoint (aurora config show tells where it comes from)"
+        }
+        (_, Some(404)) => "check the model's name and the endpoint's address",
+        (FailureKind::Connect, _) => "check the endpoint's address and that its server runs",
+        _ if failure.is_quota() => "the account's quota is used up",
+        (_, Some(429)) => "ask again later",
+        _ => "",
+    }
+}
+
+fn deadline_remedy(deadline: Deadline) -> &'static str {
+    match deadline {
+        Deadline::Connect => "--connect-timeout changes the limit",
+        Deadline::Headers | Deadline::FirstEvent => "--first-timeout changes the limit",
+        Deadline::Idle => "--idle-timeout changes the limit",
+        Deadline::Total => "--total-timeout changes the limit",
+    }
+}

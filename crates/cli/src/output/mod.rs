@@ -1,0 +1,125 @@
+//! Answers as bytes for stdout and stderr: [`Printer`] eats the updates of a source and writes what a person
+//! ([`plain`]) or a program ([`json`]) reads.
+//!
+//! Pure: it writes to any [`Write`], is told the time, and knows of the terminal only what it is told. What goes wrong
+//! on stdout is returned; what goes wrong on stderr is nobody's to hear.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use aurora_chat::{Delta, End, FinishReason, Update, Usage};
+
+mod ending;
+mod json;
+mod plain;
+pub(crate) mod visible;
+
+/// How an answer is to be written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Style {
+    /// One JSON object a line instead of text.
+    pub(crate) json: bool,
+    /// stdout is a terminal: control characters are made visible.
+    pub(crate) out_is_terminal: bool,
+    /// stderr is a terminal: a complete answer's end is told there too.
+    pub(crate) err_is_terminal: bool,
+    /// Escape sequences for colour may be written to stderr.
+    pub(crate) err_color: bool,
+    /// No decoration.
+    pub(crate) plain: bool,
+    /// Show what the model thinks aloud.
+    pub(crate) show_reasoning: bool,
+    /// Tell what the answer cost.
+    pub(crate) usage: bool,
+}
+
+/// Writes one answer.
+#[derive(Debug)]
+pub(crate) struct Printer<O, E> {
+    kind: Kind<O, E>,
+    meter: Meter,
+}
+
+#[derive(Debug)]
+enum Kind<O, E> {
+    Plain(plain::Plain<O, E>),
+    Json(json::Json<O>),
+}
+
+/// What is measured of every answer.
+#[derive(Clone, Copy, Debug, Default)]
+struct Meter {
+    /// From the request to the first delta that carried something of the answer.
+    first_token: Option<Duration>,
+    /// From the request to now.
+    elapsed: Duration,
+    usage: Option<Usage>,
+}
+
+impl<O: Write, E: Write> Printer<O, E> {
+    /// A printer for one answer.
+    pub(crate) fn new(style: Style, out: O, err: E) -> Self {
+        let kind = if style.json {
+            Kind::Json(json::Json::new(out))
+        } else {
+            Kind::Plain(plain::Plain::new(style, out, err))
+        };
+        Self {
+            kind,
+            meter: Meter::default(),
+        }
+    }
+
+    /// Writes one update, `elapsed` after the request was made, and flushes it.
+    ///
+    /// # Errors
+    /// stdout cannot be written.
+    pub(crate) fn update(&mut self, elapsed: Duration, update: &Update) -> io::Result<()> {
+        self.meter.see(elapsed, update);
+        match (&mut self.kind, update) {
+            (Kind::Json(json), Update::Start(start)) => json.start(start),
+            (Kind::Json(json), Update::Delta(delta)) => json.delta(delta),
+            (Kind::Json(json), Update::Notice(notice)) => json.notice(notice),
+            (Kind::Json(json), Update::End(end)) => json.end(end, &self.meter),
+            (Kind::Plain(plain), Update::Start(start)) => {
+                plain.start(start);
+                Ok(())
+            }
+            (Kind::Plain(plain), Update::Delta(delta)) => plain.delta(delta),
+            (Kind::Plain(plain), Update::Notice(notice)) => {
+                plain.notice(notice);
+                Ok(())
+            }
+            (Kind::Plain(plain), Update::End(end)) => plain.end(end, &self.meter),
+        }
+    }
+}
+
+impl Meter {
+    fn see(&mut self, elapsed: Duration, update: &Update) {
+        self.elapsed = elapsed;
+        match update {
+            Update::Delta(Delta::Usage(usage)) => self.usage = Some(*usage),
+            Update::Delta(Delta::Text(_) | Delta::Reasoning(_) | Delta::Refusal(_) | Delta::ToolCall(_)) => {
+                self.first_token.get_or_insert(elapsed);
+            }
+            Update::Delta(Delta::Finish(_)) | Update::Start(_) | Update::Notice(_) | Update::End(_) => {}
+        }
+    }
+
+    /// Tokens of answer a second, from the first token to the end; `None` where that says nothing.
+    fn tokens_per_second(&self) -> Option<f64> {
+        let tokens = self.usage?.output_tokens;
+        let time = self.elapsed.checked_sub(self.first_token?)?.as_secs_f64();
+        // The first token's own time is not in the interval, so it is not counted either.
+        (tokens > 1 && time > 0.0).then(|| (tokens - 1) as f64 / time)
+    }
+}
+
+/// The last finish reason as the server wrote it, harmless to show.
+fn finish_reason(end: &End) -> Option<&str> {
+    end.finish_reason.as_ref().map(FinishReason::as_str)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,194 @@
+//! An answer as text: the answer on stdout, everything else on stderr, a line each.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use aurora_chat::{Delta, End, Notice, Start, Verdict};
+
+use super::visible::{Visible, line};
+use super::{Meter, Style, ending};
+
+/// The most tool calls that are named; a server may invent any number.
+const MAX_TOOL_NAMES: usize = 16;
+
+/// Writes plain text.
+#[derive(Debug)]
+pub(super) struct Plain<O, E> {
+    style: Style,
+    out: O,
+    err: E,
+    /// The name of the model that answers, as the source gave it.
+    model: String,
+    answer: Visible,
+    thoughts: Visible,
+    /// Whether anything of the answer was written, and whether the last of it was not a line feed.
+    out_used: bool,
+    out_open: bool,
+    /// Whether stderr stands in the middle of a line of reasoning.
+    err_open: bool,
+    tools: Vec<String>,
+}
+
+impl<O: Write, E: Write> Plain<O, E> {
+    pub(super) fn new(style: Style, out: O, err: E) -> Self {
+        Self {
+            style,
+            out,
+            err,
+            model: String::new(),
+            answer: Visible::default(),
+            thoughts: Visible::default(),
+            out_used: false,
+            out_open: false,
+            err_open: false,
+            tools: Vec::new(),
+        }
+    }
+
+    pub(super) fn start(&mut self, start: &Start) {
+        self.model = line(&start.model);
+    }
+
+    pub(super) fn delta(&mut self, delta: &Delta) -> io::Result<()> {
+        match delta {
+            // A refusal is what the model answers.
+            Delta::Text(text) | Delta::Refusal(text) => self.text(text),
+            Delta::Reasoning(text) => {
+                self.reasoning(text);
+                Ok(())
+            }
+            Delta::ToolCall(call) => {
+                if self.tools.len() < MAX_TOOL_NAMES {
+                    self.tools.extend(call.name.as_deref().map(line));
+                }
+                Ok(())
+            }
+            Delta::Usage(_) | Delta::Finish(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn notice(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Warning { kind, message } => self.tell(&format!("warning: {} ({kind})", line(message))),
+            Notice::Retry {
+                attempt,
+                wait,
+                reason,
+            } => {
+                let wait = seconds(*wait);
+                self.tell(&format!("retry {attempt} in {wait} s: {}", line(reason)));
+            }
+            Notice::Resume { cursor } => {
+                self.tell(&format!("connection lost and resumed after {}", line(cursor)))
+            }
+        }
+    }
+
+    /// Ends the answer's last line, then says how it ended.
+    pub(super) fn end(&mut self, end: &End, meter: &Meter) -> io::Result<()> {
+        let closed = self.close();
+        if !self.tools.is_empty() {
+            let names = self.tools.join(", ");
+            self.tell(&format!(
+                "the model asked for tools, which this command does not run: {names}"
+            ));
+        }
+        if end.verdict != Verdict::Complete {
+            self.tell(&ending::explain(end, self.out_used));
+        }
+        if self.style.usage {
+            self.tell(&ending::usage(meter));
+        } else if end.verdict == Verdict::Complete && self.style.err_is_terminal && !self.style.plain {
+            let summary = ending::summary(&self.model, meter);
+            let (dim, off) = if self.style.err_color {
+                ("\u{1b}[2m", "\u{1b}[0m")
+            } else {
+                ("", "")
+            };
+            self.err(&format!("{dim}{summary}{off}\n"));
+        }
+        closed
+    }
+
+    fn text(&mut self, text: &str) -> io::Result<()> {
+        if std::mem::take(&mut self.err_open) {
+            self.err("\n");
+        }
+        if self.style.out_is_terminal {
+            let mut shown = String::new();
+            self.answer.push(text, &mut shown);
+            self.write(&shown)
+        } else {
+            self.write(text)
+        }
+    }
+
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        let Some(last) = text.as_bytes().last() else {
+            return Ok(());
+        };
+        self.out_used = true;
+        self.out_open = *last != b'\n';
+        self.out.write_all(text.as_bytes())?;
+        self.out.flush()
+    }
+
+    /// The answer ends with a line feed, its own or this one; an answer of nothing stays nothing.
+    fn close(&mut self) -> io::Result<()> {
+        let mut held_back = String::new();
+        self.answer.finish(&mut held_back);
+        let held_back = self.write(&held_back);
+        if std::mem::take(&mut self.err_open) {
+            self.err("\n");
+        }
+        if self.out_open {
+            held_back.and_then(|()| self.write("\n"))
+        } else {
+            held_back
+        }
+    }
+
+    /// Reasoning goes to stderr, whatever that is, in its harmless form.
+    fn reasoning(&mut self, text: &str) {
+        if !self.style.show_reasoning {
+            return;
+        }
+        let mut shown = String::new();
+        self.thoughts.push(text, &mut shown);
+        if let Some(last) = shown.as_bytes().last() {
+            self.err_open = *last != b'\n';
+            let (dim, off) = if self.style.err_color {
+                ("\u{1b}[2m", "\u{1b}[0m")
+            } else {
+                ("", "")
+            };
+            self.err(&format!("{dim}{shown}{off}"));
+        }
+    }
+
+    /// One line on stderr. On a terminal that also shows the answer it begins on a line of its own.
+    fn tell(&mut self, message: &str) {
+        let shared = self.style.out_is_terminal && self.style.err_is_terminal && self.out_open;
+        let lead = if std::mem::take(&mut self.err_open) || shared {
+            "\n"
+        } else {
+            ""
+        };
+        self.err(&format!("{lead}aurora: {message}\n"));
+    }
+
+    fn err(&mut self, text: &str) {
+        let _ = self.err.write_all(text.as_bytes());
+        let _ = self.err.flush();
+    }
+}
+
+/// Seconds with as many decimals as a person wants.
+fn seconds(wait: Duration) -> String {
+    let seconds = wait.as_secs_f64();
+    if seconds < 10.0 {
+        format!("{seconds:.1}")
+    } else {
+        format!("{seconds:.0}")
+    }
+}

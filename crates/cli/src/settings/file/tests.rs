@@ -1,0 +1,223 @@
+//! Every key, and every way to get one wrong.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::*;
+
+fn mistakes(text: &str) -> Vec<String> {
+    parse(Path::new("config.toml"), text).expect_err(text)
+}
+
+#[test]
+fn an_empty_file_is_fine_and_so_is_every_key() {
+    assert_eq!(parse(Path::new("c"), ""), Ok(File::default()));
+    let text = r#"
+default_model = "openai/gpt-5"
+[endpoints.mine]
+dialect = "openai"
+base_url = "http://127.0.0.1:9000/v1/"
+api_key_env = "MINE"
+connect_timeout = "500ms"
+headers_timeout = 7
+first_event_timeout = 1.5
+idle_timeout = "off"
+total_timeout = "2m"
+retries = 0
+[aliases]
+"gpt-3.5-turbo" = "mine/small"
+[server]
+listen = "localhost:0"
+allowed_hosts = ["box.lan"]
+drain = "0"
+max_body = "1MiB"
+[streams]
+keepalive = "15s"
+"#;
+    let file = parse(Path::new("c"), text).unwrap();
+    assert_eq!(
+        file.default_model,
+        Some(At {
+            value: "openai/gpt-5".to_owned(),
+            line: 2
+        })
+    );
+    let mine = &file.endpoints["mine"];
+    assert_eq!(mine.line, 3);
+    assert_eq!(
+        mine.base_url,
+        Some(At {
+            value: "http://127.0.0.1:9000/v1".to_owned(),
+            line: 5
+        })
+    );
+    assert_eq!(
+        mine.api_key,
+        Some(At {
+            value: KeyPlace::Env("MINE".to_owned()),
+            line: 6
+        })
+    );
+    assert_eq!(
+        mine.connect_timeout,
+        Some(At {
+            value: Some(Duration::from_millis(500)),
+            line: 7
+        })
+    );
+    assert_eq!(
+        mine.headers_timeout,
+        Some(At {
+            value: Some(Duration::from_secs(7)),
+            line: 8
+        })
+    );
+    assert_eq!(
+        mine.first_event_timeout,
+        Some(At {
+            value: Some(Duration::from_millis(1500)),
+            line: 9
+        })
+    );
+    assert_eq!(
+        mine.idle_timeout,
+        Some(At {
+            value: None,
+            line: 10
+        })
+    );
+    assert_eq!(
+        mine.total_timeout,
+        Some(At {
+            value: Some(Duration::from_secs(120)),
+            line: 11
+        })
+    );
+    assert_eq!(mine.retries, Some(At { value: 0, line: 12 }));
+    assert_eq!(file.aliases["gpt-3.5-turbo"].value, "mine/small");
+    assert_eq!(file.server.listen.unwrap().value, "127.0.0.1:0".parse().unwrap());
+    assert_eq!(file.server.drain.unwrap().value, Duration::ZERO);
+    assert_eq!(file.server.max_body.unwrap().value, 1 << 20);
+    assert_eq!(file.streams.keepalive.unwrap().value, Duration::from_secs(15));
+}
+
+#[test]
+fn every_mistake_names_file_line_and_key() {
+    for (text, beginning) in [
+        (
+            "colour = 1",
+            "config.toml:1: colour: unknown key; known here: default_model",
+        ),
+        (
+            "\n[endpoints.x]\nbase_url = \"http://h\"\nmodle = 1",
+            "config.toml:4: endpoints.x.modle: unknown key",
+        ),
+        (
+            "[server]\nlisten = \"here\"",
+            "config.toml:2: server.listen: \"here\" is not an address",
+        ),
+        (
+            "[server]\n\n[server.keys]",
+            "config.toml:3: server.keys: unknown key",
+        ),
+        (
+            "[streams]\nstore = \"disk\"",
+            "config.toml:2: streams.store: unknown key; known here: keepalive",
+        ),
+        (
+            "[streams]\nkeepalive = \"1ms\"",
+            "config.toml:2: streams.keepalive: \"1ms\" is too short",
+        ),
+        (
+            "default_model = 7",
+            "config.toml:1: default_model: is a text in quotes, not a number",
+        ),
+        ("default_model = \"\"", "config.toml:1: default_model: is empty"),
+        ("aliases = 7", "config.toml:1: aliases: is a table, not a number"),
+        (
+            "[aliases]\na = [\"x/y\"]",
+            "config.toml:2: aliases.a: a list of targets (failover) is not supported",
+        ),
+        (
+            "[aliases]\n\"a/b\" = \"x/y\"",
+            "config.toml:2: aliases.\"a/b\": a name with a slash",
+        ),
+        (
+            "[endpoints.local]\nbase_url = \"http://h\"",
+            "config.toml:1: endpoints.local: this name belongs",
+        ),
+        (
+            "[endpoints.x]\nretries = 1",
+            "config.toml:1: endpoints.x.base_url: is missing",
+        ),
+        (
+            "[endpoints.x]\nbase_url = \"h\"",
+            "config.toml:2: endpoints.x.base_url: h is not a web address",
+        ),
+        (
+            "[endpoints.openai]\ndialect = \"gemini\"",
+            "config.toml:2: endpoints.openai.dialect: unknown dialect \"gemini\"",
+        ),
+        (
+            "[endpoints.openai]\nretries = -1",
+            "config.toml:2: endpoints.openai.retries: is a whole number from 0 to 100",
+        ),
+        (
+            "[endpoints.openai]\nidle_timeout = \"soon\"",
+            "config.toml:2: endpoints.openai.idle_timeout: \"soon\" is not a duration",
+        ),
+        (
+            "[endpoints.openai]\nidle_timeout = true",
+            "config.toml:2: endpoints.openai.idle_timeout: is a text in quotes, not true",
+        ),
+        (
+            "[endpoints.openai]\napi_key_env = \"A\"\napi_key_file = \"b\"",
+            "config.toml:3: endpoints.openai.api_key_file: give one of",
+        ),
+        (
+            "[server]\nallowed_hosts = \"a\"",
+            "config.toml:2: server.allowed_hosts: is a list of texts, not a text",
+        ),
+        (
+            "[server]\nmax_body = \"big\"",
+            "config.toml:2: server.max_body: \"big\" is not a size",
+        ),
+        ("a = \nb = 2", "config.toml:1: a: "),
+        (
+            "default_model = \"x\"\ndefault_model = \"y\"",
+            "config.toml:2: default_model: duplicate key",
+        ),
+    ] {
+        let found = mistakes(text);
+        assert!(found[0].starts_with(beginning), "{text:?} gave {found:?}");
+    }
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    assert_eq!(mistakes("one = 1\ntwo = 2\n[server]\nthree = 3").len(), 3);
+}
+
+#[test]
+fn the_file_that_init_writes_is_right_when_every_line_is_uncommented() {
+    let text = crate::settings::template::TEXT;
+    assert_eq!(parse(Path::new("c"), text), Ok(File::default()));
+    let uncommented: String = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# "))
+        .filter(|line| line.starts_with('[') || line.contains(" = "))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let file = parse(Path::new("c"), &uncommented).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    assert_eq!(file.endpoints.len(), 1);
+    assert!(
+        file.default_model.is_some() && file.server.max_body.is_some() && file.streams.keepalive.is_some()
+    );
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_panics(text in "[\\[\\]\"='a-z.#\n0-9{}, ]{0,80}") {
+        let _ = parse(Path::new("c"), &text);
+    }
+}

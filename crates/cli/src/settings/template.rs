@@ -1,0 +1,37 @@
+//! The configuration file that `aurora config init` writes: every key this version knows, explained and commented out.
+
+/// The text of the file.
+pub(crate) const TEXT: &str = r#"# Aurora's configuration. Every line that is commented out shows the default or an example.
+# Flags go before AURORA_* variables, they before the provider's own variables, they before this file.
+# Durations: "500ms", "10s", "2m", or a number of seconds; for timeouts 0 or "off" is none.
+# Check it with `aurora config check`; `aurora config show` tells where each value came from.
+
+# The model that answers where none is named: "local/NAME", "endpoint/MODEL" or an alias.
+# default_model = "local/smollm2"
+
+# An upstream API. Its models are called openai/MODEL here.
+# [endpoints.openai]
+# dialect = "openai"                        # the chat completions API; the only dialect of this version
+# base_url = "https://api.openai.com/v1"    # version part included
+# api_key_env = "OPENAI_API_KEY"            # or api_key_file = "…", or api_key_command = "pass show openai"
+# connect_timeout = "10s"
+# headers_timeout = "120s"                  # from sending the request to the response's headers
+# first_event_timeout = "120s"              # from sending the request to the first event
+# idle_timeout = "60s"                      # silence in mid-stream
+# total_timeout = "off"
+# retries = 4                               # attempts after the first, only before the answer has begun
+
+# Other names of models. "gpt-3.5-turbo" means the default model unless it is set here.
+# [aliases]
+# small = "local/smollm2"
+
+# `aurora serve`
+# [server]
+# listen = "127.0.0.1:8080"
+# allowed_hosts = []                        # host names to accept besides the listen address and localhost
+# drain = "30s"                             # how long streams may finish after SIGTERM
+# max_body = "16MiB"                        # the largest request
+
+# [streams]
+# keepalive = "15s"                         # a comment line in a silent stream this often
+"#;

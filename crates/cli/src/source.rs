@@ -1,0 +1,89 @@
+//! Where answers come from: an upstream or the local engine, one stream of updates either way.
+
+use aurora_chat::{ChatRequest, Update};
+use aurora_client::{Client, Deadlines};
+use futures_util::stream::BoxStream;
+
+use crate::problem::{Problem, Result};
+use crate::settings::target::Target;
+use crate::settings::{Endpoint, Settings};
+
+#[cfg(feature = "engine")]
+pub(crate) mod local;
+
+/// A source of answers, ready to be asked.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    /// An API somewhere.
+    Upstream(Client, aurora_client::Endpoint, String),
+    /// A model on this machine; fetched first if it is not there.
+    #[cfg(feature = "engine")]
+    Local(local::Local),
+}
+
+impl Source {
+    /// The source a target means. Reads its key; opens no connection and no model.
+    ///
+    /// # Errors
+    /// The key or the address is unusable, or the model is local and this build has no engine (configuration).
+    pub(crate) fn of(target: &Target<'_>, settings: &Settings) -> Result<Self> {
+        match target {
+            Target::Upstream(endpoint, model) => {
+                let upstream = endpoint.to_upstream(settings)?;
+                Ok(Self::Upstream(client()?, upstream, model.clone()))
+            }
+            #[cfg(feature = "engine")]
+            Target::Local(name) => Ok(Self::Local(local::Local::new(name, settings)?)),
+            #[cfg(not(feature = "engine"))]
+            Target::Local(name) => Err(Problem::config(format!(
+                "local/{name}: this build of aurora has no engine for local models (feature \"engine\"); name an endpoint \
+                 with -e, or build it with the default features"
+            ))),
+        }
+    }
+
+    /// Asks for an answer. The stream keeps the contract of [`Update`] and stops all work when it is dropped. Its
+    /// request's model is the source's own.
+    ///
+    /// # Errors
+    /// A local model cannot be fetched or read (configuration).
+    pub(crate) async fn ask(self, mut request: ChatRequest) -> Result<BoxStream<'static, Update>> {
+        match self {
+            Self::Upstream(client, endpoint, model) => {
+                request.model = model;
+                Ok(Box::pin(client.start(&endpoint, request)))
+            }
+            #[cfg(feature = "engine")]
+            Self::Local(local) => local.ask(request).await,
+        }
+    }
+}
+
+/// The client that all upstream calls of this process share.
+///
+/// # Errors
+/// There is no TLS to be had.
+pub(crate) fn client() -> Result<Client> {
+    Client::new().map_err(|error| Problem::internal(error.to_string()))
+}
+
+impl Endpoint {
+    /// The endpoint in the client's terms, key included.
+    ///
+    /// # Errors
+    /// The key or the address is unusable (configuration).
+    pub(crate) fn to_upstream(&self, settings: &Settings) -> Result<aurora_client::Endpoint> {
+        let wrong = |error: aurora_client::Error| self.base_url.mistake(error);
+        let mut upstream = aurora_client::Endpoint::new(&self.name, &self.base_url.value).map_err(wrong)?;
+        upstream.api_key = settings.key(self)?;
+        upstream.retries = self.retries.value;
+        upstream.deadlines = Deadlines {
+            connect: self.connect_timeout.value,
+            headers: self.headers_timeout.value,
+            first_event: self.first_event_timeout.value,
+            idle: self.idle_timeout.value,
+            total: self.total_timeout.value,
+        };
+        Ok(upstream)
+    }
+}

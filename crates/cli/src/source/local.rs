@@ -1,0 +1,187 @@
+//! Answers of the local engine. A model that is not there is fetched when it is first asked; one that is loaded stays.
+
+use std::fmt;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aurora_chat::{ChatRequest, End, Failure, FailureKind, Fault, Update};
+use aurora_local::models::{Progress, Store};
+use aurora_local::{Engine, Error, Options, Refusal};
+use futures_util::stream::{self, BoxStream};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::console;
+use crate::problem::{Problem, Result};
+use crate::settings::Settings;
+
+/// One local model, by name; loaded at most once.
+#[derive(Clone)]
+pub(crate) struct Local {
+    name: Arc<str>,
+    folder: PathBuf,
+    engine: Arc<Mutex<Option<Engine>>>,
+}
+
+impl Local {
+    /// The model of this name. Looks at no file yet.
+    ///
+    /// # Errors
+    /// There is no folder to keep models in (configuration).
+    pub(crate) fn new(name: &str, settings: &Settings) -> Result<Self> {
+        Ok(Self {
+            name: name.into(),
+            folder: folder(settings)?,
+            engine: Arc::default(),
+        })
+    }
+
+    /// Whether the file is there, so that loading it takes no download.
+    pub(crate) fn is_fetched(&self) -> bool {
+        Store::new(&self.folder).path(&self.name).is_some()
+    }
+
+    /// Loads the model, fetching it first if need be. Blocking; the second caller waits for the first.
+    ///
+    /// # Errors
+    /// The engine's: not found, not fetched, damaged, not supported.
+    pub(crate) fn load(&self) -> std::result::Result<Engine, Error> {
+        // A panic while loading leaves `None`, which is as good as before.
+        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(engine) = &*engine {
+            return Ok(engine.clone());
+        }
+        let store = Store::new(&self.folder);
+        let path = match store.path(&self.name) {
+            Some(path) => path,
+            None => pull(&store, &self.name)?.path,
+        };
+        let options = Options {
+            name: Some(self.name.to_string()),
+            ..Options::default()
+        };
+        let loaded = Engine::load(&path, options)?;
+        Ok(engine.insert(loaded).clone())
+    }
+
+    /// As [`crate::source::Source::ask`].
+    pub(super) async fn ask(self, mut request: ChatRequest) -> Result<BoxStream<'static, Update>> {
+        let name = self.name.clone();
+        request.model = name.to_string();
+        let loaded = tokio::task::spawn_blocking(move || self.load()).await;
+        let engine = loaded
+            .map_err(|_| Problem::internal("the thread that loads the model ended"))?
+            .map_err(|error| Problem::config(format!("local/{name}: {}", chain(&error))))?;
+        Ok(match engine.generate(&request) {
+            Ok(generation) => Box::pin(generation),
+            Err(refusal) => Box::pin(stream::iter([Update::End(refused(refusal))])),
+        })
+    }
+}
+
+impl fmt::Debug for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Local").field(&self.name).finish()
+    }
+}
+
+/// The folder of the local models.
+///
+/// # Errors
+/// There is no home folder and none was named (configuration).
+pub(crate) fn folder(settings: &Settings) -> Result<PathBuf> {
+    match &settings.data_dir {
+        Some(folder) => Ok(folder.value.join("models")),
+        None => Err(Problem::config(
+            "there is no home folder to keep models in; set AURORA_DATA_DIR",
+        )),
+    }
+}
+
+/// The names of the models that are there. None if that cannot be told: a server need not have any.
+pub(crate) fn names(settings: &Settings) -> Vec<String> {
+    let entries = folder(settings)
+        .ok()
+        .and_then(|folder| Store::new(folder).list().ok())
+        .unwrap_or_default();
+    entries.into_iter().map(|entry| entry.name).collect()
+}
+
+/// Fetches a model and shows on stderr how far that is.
+///
+/// # Errors
+/// The engine's.
+pub(crate) fn pull(store: &Store, source: &str) -> std::result::Result<aurora_local::models::Pulled, Error> {
+    let mut bar = Bar::new();
+    let pulled = store.pull(source, &mut |progress| bar.show(progress));
+    bar.finish();
+    pulled
+}
+
+/// The message of an error and of what caused it.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+fn refused(refusal: Refusal) -> End {
+    match refusal {
+        Refusal::Request(error) => End::of_failure(Failure::from(error)),
+        Refusal::Busy { .. } => End::failed(
+            Fault::Server,
+            Failure::new(FailureKind::Internal, "the local engine is busy"),
+        ),
+        Refusal::Stopped => End::failed(
+            Fault::Server,
+            Failure::new(FailureKind::Internal, "the local engine stopped"),
+        ),
+    }
+}
+
+/// A bar on a terminal, a line for each step elsewhere.
+struct Bar(Option<ProgressBar>);
+
+impl Bar {
+    fn new() -> Self {
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Self(
+            (std::io::stderr().is_terminal() && !dumb)
+                .then(|| ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())),
+        )
+    }
+
+    fn show(&mut self, progress: Progress) {
+        match (progress, &self.0) {
+            (Progress::Step(step), None) => console::tell(&step),
+            (Progress::Step(step), Some(bar)) => bar.println(format!("aurora: {step}")),
+            (Progress::Bytes { .. }, None) => {}
+            (Progress::Bytes { done, total }, Some(bar)) => {
+                if bar.length() != total || bar.position() == 0 {
+                    bar.set_style(style(total.is_some()));
+                    total.into_iter().for_each(|total| bar.set_length(total));
+                }
+                bar.set_position(done);
+            }
+        }
+    }
+
+    fn finish(&self) {
+        self.0.iter().for_each(ProgressBar::finish_and_clear);
+    }
+}
+
+fn style(with_total: bool) -> ProgressStyle {
+    let template = if with_total {
+        "{bytes:>10} of {total_bytes} [{bar:30}] {eta}"
+    } else {
+        "{bytes:>10} {spinner}"
+    };
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
+}

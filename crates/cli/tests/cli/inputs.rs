@@ -1,0 +1,120 @@
+//! What a prompt is made of, and which settings win.
+
+use aurora_testkit::Upstream;
+
+use crate::support::{Home, Run, answer, prompt};
+
+fn asked(home: &Home, input: Option<&[u8]>, words: &[&str]) -> (Run, Upstream) {
+    let upstream = Upstream::start(answer());
+    let url = upstream.url();
+    let mut args = vec!["-e", url.as_str(), "-m", "m"];
+    args.extend(words);
+    let run = match input {
+        Some(input) => home.pipe(input, &args),
+        None => home.run(&args),
+    };
+    (run, upstream)
+}
+
+#[test]
+fn words_files_and_standard_input_make_the_prompt() {
+    let home = Home::new();
+    home.file("note.txt", "noted\n");
+    for (input, words, expected) in [
+        (None, &["why", "is it"][..], "why is it"),
+        (None, &["ask", "why"], "why"),
+        (None, &["--", "serve"], "serve"),
+        (Some(&b"from a pipe\n"[..]), &[], "from a pipe"),
+        (Some(b"text\n"), &["translate"], "translate\n\ntext"),
+        (Some(b""), &["why"], "why"),
+        (
+            None,
+            &["-f", "note.txt", "sum up"],
+            "sum up\n\n----- file: note.txt -----\nnoted\n----- end of note.txt -----",
+        ),
+    ] {
+        let (run, upstream) = asked(&home, input, words);
+        assert_eq!(run.code, Some(0), "{run:?}");
+        assert_eq!(prompt(&upstream), expected);
+    }
+}
+
+#[test]
+fn inputs_that_are_no_prompt_are_usage_errors_and_nothing_is_sent() {
+    let home = Home::new();
+    home.file("image.png", b"\x89PNG\r\n\x1a\n\0\0");
+    home.file("latin1.txt", b"caf\xe9");
+    let too_large = vec![b'a'; (16 << 20) + 1];
+    for (input, words, part) in [
+        (None, &[][..], "no prompt"),
+        (Some(&b"\n"[..]), &[], "no prompt"),
+        (Some(b"\xff\xfe"), &["why"], "standard input"),
+        (Some(&too_large), &["why"], "16 MiB"),
+        (None, &["-f", "missing.txt", "why"], "missing.txt"),
+        (None, &["-f", "image.png", "why"], "image.png"),
+        (None, &["-f", "latin1.txt", "why"], "UTF-8"),
+        (None, &["--temperature", "3", "why"], "0 to 2"),
+        (
+            None,
+            &[
+                "--stop", "1", "--stop", "2", "--stop", "3", "--stop", "4", "--stop", "5", "why",
+            ],
+            "stop",
+        ),
+    ] {
+        let (run, upstream) = asked(&home, input, words);
+        assert_eq!((run.code, run.out.as_str()), (Some(2), ""), "{words:?}: {run:?}");
+        assert!(run.err.contains(part), "{words:?}: {run:?}");
+        assert_eq!(upstream.requests().len(), 0, "{words:?}");
+    }
+}
+
+#[test]
+fn a_configured_endpoint_is_asked_and_the_flag_wins_over_the_variable() {
+    let (file, variable) = (Upstream::start(answer()), Upstream::start(answer()));
+    let home = Home::new();
+    let config = format!(
+        "default_model = \"mine/one\"\n[endpoints.mine]\nbase_url = \"{}\"\n",
+        file.url()
+    );
+    home.file(".config/aurora/config.toml", &config);
+    assert_eq!(home.run(&["hi"]).code, Some(0));
+    assert_eq!(file.requests()[0].json()["model"], "one");
+    let run = Run::of(
+        home.command(&["hi"])
+            .env("AURORA_MODEL", "mine/two")
+            .output()
+            .unwrap(),
+    );
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert_eq!(file.requests()[1].json()["model"], "two");
+    let run = Run::of(
+        home.command(&["hi", "-m", "mine/three"])
+            .env("AURORA_MODEL", "mine/two")
+            .output()
+            .unwrap(),
+    );
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert_eq!(file.requests()[2].json()["model"], "three");
+
+    let mut command = home.command(&["hi", "-m", "openai/gpt-5"]);
+    command
+        .env("OPENAI_BASE_URL", variable.url())
+        .env("OPENAI_API_KEY", "sk-test");
+    let run = Run::of(command.output().unwrap());
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert_eq!(
+        variable.requests()[0].header("authorization"),
+        Some("Bearer sk-test")
+    );
+}
+
+#[test]
+fn the_key_for_openai_is_sent_to_nobody_else() {
+    let upstream = Upstream::start(answer());
+    let home = Home::new();
+    let mut command = home.command(&["-e", &upstream.url(), "-m", "m", "hi"]);
+    let run = Run::of(command.env("OPENAI_API_KEY", "sk-test").output().unwrap());
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert_eq!(upstream.requests()[0].header("authorization"), None);
+}

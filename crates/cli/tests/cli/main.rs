@@ -1,0 +1,8 @@
+//! The built binary, run against a scripted upstream on loopback: exit codes, stdout, stderr, JSON lines, signals.
+//!
+//! Each run has a home of its own and none of the caller's variables. No test needs a model or the network.
+
+mod answers;
+mod commands;
+mod inputs;
+mod support;
