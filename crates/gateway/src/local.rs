@@ -91,3 +91,69 @@ async fn fill(
         Refusal::internal(format!("the local model could not be loaded: {error}"))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A model that cannot be loaded, how often that was tried, and how often at the same time as another try.
+    fn broken() -> (Local, Arc<AtomicUsize>, Arc<AtomicUsize>) {
+        let (tries, at_once, most) = <(Arc<AtomicUsize>, Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
+        let (counted, widest) = (Arc::clone(&tries), Arc::clone(&most));
+        let local = Local::new(move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            widest.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(5));
+            at_once.fetch_sub(1, Ordering::SeqCst);
+            Err("the file is cut short".into())
+        });
+        (local, tries, most)
+    }
+
+    #[tokio::test]
+    async fn a_load_that_fails_says_why_and_is_tried_again() {
+        let (local, tries, _) = broken();
+        for attempt in 1..=2 {
+            let refusal = local
+                .start(ChatRequest::default())
+                .await
+                .err()
+                .expect("there is no engine");
+            assert_eq!(refusal.status(), 500);
+            assert!(
+                refusal.body().message.contains("the file is cut short"),
+                "{refusal:?}"
+            );
+            assert_eq!(tries.load(Ordering::SeqCst), attempt);
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_loaded_twice_at_once() {
+        let (local, tries, most) = broken();
+        let requests = (0..4).map(|_| local.start(ChatRequest::default()));
+        for outcome in futures_util::future::join_all(requests).await {
+            assert!(outcome.is_err());
+        }
+        assert_eq!(
+            (tries.load(Ordering::SeqCst), most.load(Ordering::SeqCst)),
+            (4, 1)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_loader_that_crashes_costs_one_request() {
+        let local = Local::new(|| panic!("a bug, on purpose"));
+        for _ in 0..2 {
+            let refusal = local
+                .start(ChatRequest::default())
+                .await
+                .err()
+                .expect("there is no engine");
+            assert_eq!(refusal.status(), 500);
+        }
+    }
+}
