@@ -1,1 +1,20 @@
-//! The local model.
+//! A local language model: requests in, deltas out, no server and no network.
+//!
+//! [`Engine::load`] reads a GGUF file of the Llama architecture; [`Engine::generate`] answers a request as a
+//! [`Generation`], a stream of [`aurora_chat::Update`]s like any other source's. Arithmetic is candle's, merging of
+//! tokens the `tokenizers` crate's; the forward pass, the scheduler, and everything that makes an answer out of logits
+//! is here. This crate opens no socket by itself: [`models`] runs `pip` or asks a hub when a model is to be fetched.
+
+mod engine;
+mod error;
+pub mod evaluate;
+mod generation;
+mod gguf;
+pub mod models;
+mod nn;
+mod scheduler;
+mod text;
+
+pub use engine::{Engine, ModelInfo, Options, Refusal};
+pub use error::{Error, ErrorKind, Result};
+pub use generation::Generation;

@@ -1,0 +1,229 @@
+//! The engine's handle: loads a model, checks requests, hands them to the thread that runs them.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::atomic::AtomicUsize;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use aurora_chat::{ChatRequest, RequestError, Start};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::generation::{Generation, generation};
+use crate::gguf::Gguf;
+use crate::nn::Llama;
+use crate::scheduler::{Job, Place, Scheduler};
+use crate::text::{Sampler, Stops, Template, Tokenizer};
+
+/// How to run a model. Build it with `..Options::default()`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// The name answers carry; the file's name without its ending by default.
+    pub name: Option<String>,
+    /// Requests answered at the same time, 8 by default. Each holds its own keys and values, for SmolLM2 46 KB a token.
+    pub max_streams: usize,
+    /// Requests that may wait besides, 64 by default; more are refused as [`Refusal::Busy`].
+    pub max_queue: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { name: None, max_streams: 8, max_queue: 64 }
+    }
+}
+
+impl Options {
+    /// The defaults, with a name.
+    #[must_use]
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: Some(name.into()), ..Self::default() }
+    }
+}
+
+/// What is known of a loaded model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelInfo {
+    /// The name answers carry.
+    pub name: String,
+    /// Tokens of prompt and answer together that the model can look back on.
+    pub context: usize,
+    /// Tokens of its vocabulary.
+    pub vocabulary: usize,
+    /// The quantisation of most of its weights, such as `Q8_0`.
+    pub quantisation: String,
+    /// Threads a step runs on.
+    pub threads: usize,
+}
+
+/// Why a request is not answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It cannot be answered as it is.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// Too many are waiting.
+    #[error("the local model has too many requests waiting; try again in {} s", .retry_after.as_secs())]
+    Busy {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The engine's thread has ended.
+    #[error("the local engine has stopped")]
+    Stopped,
+}
+
+/// A loaded model and the thread that runs it.
+///
+/// Cheap to clone; when the last clone is dropped the thread ends, and with it every answer that still runs.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    info: ModelInfo,
+    tokenizer: Arc<Tokenizer>,
+    template: Template,
+    max_jobs: usize,
+    jobs: Arc<AtomicUsize>,
+    /// `None` only while dropping.
+    sender: Option<Sender<Job>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Engine {
+    /// Loads a GGUF file. Blocks while it is read, some 0.2 s for 140 MB.
+    ///
+    /// # Errors
+    /// If the file is missing or damaged, or of a kind that this engine does not run.
+    pub fn load(path: &Path, options: Options) -> Result<Self> {
+        let mut gguf = Gguf::open(path)?;
+        let model = Arc::new(Llama::read(&mut gguf)?);
+        let tokenizer = Arc::new(Tokenizer::read(&gguf)?);
+        let template = Template::read(&gguf, &tokenizer)?;
+        let stem = || path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let info = ModelInfo {
+            name: options.name.unwrap_or_else(stem),
+            context: model.config().context,
+            vocabulary: model.config().vocabulary,
+            quantisation: gguf.quantisation(),
+            threads: crate::nn::threads(),
+        };
+        let max_streams = options.max_streams.max(1);
+        // Unbounded in type, bounded in fact: a job needs a place, and there are max_jobs of them.
+        let (sender, jobs) = channel();
+        let scheduler = Scheduler { model, tokenizer: Arc::clone(&tokenizer), jobs, max_streams };
+        let thread = std::thread::Builder::new().name("aurora-engine".to_owned()).spawn(|| scheduler.run());
+        let thread = thread.map_err(|source| Error::new(ErrorKind::Machine, "cannot start a thread").with_source(source))?;
+        Ok(Self(Arc::new(Inner {
+            info,
+            tokenizer,
+            template,
+            max_jobs: max_streams + options.max_queue,
+            jobs: Arc::default(),
+            sender: Some(sender),
+            thread: Mutex::new(Some(thread)),
+        })))
+    }
+
+    /// What is known of the model.
+    #[must_use]
+    pub fn info(&self) -> &ModelInfo {
+        &self.0.info
+    }
+
+    /// Checks a request and begins its answer.
+    ///
+    /// The prompt is rendered and tokenised on the calling thread, which takes about a second for a megabyte of text;
+    /// in async code call it from a blocking task. It never waits for other requests. Without a token limit an answer
+    /// may fill the context; a limit beyond it is cut to it.
+    ///
+    /// # Errors
+    /// [`Refusal::Request`] if the model cannot answer the request as it is, [`Refusal::Busy`] if too many wait.
+    pub fn generate(&self, request: &ChatRequest) -> Result<Generation, Refusal> {
+        let inner = &*self.0;
+        check(request)?;
+        let place = Place::take(&inner.jobs, inner.max_jobs).ok_or(Refusal::Busy { retry_after: BUSY })?;
+        let prompt = inner.prompt(request)?;
+        let limit = request.max_tokens.map_or(usize::MAX, |limit| limit as usize);
+        let limit = limit.clamp(1, inner.info.context - prompt.len());
+        let start = Start { model: inner.info.name.clone(), endpoint: "local".to_owned(), stream: None };
+        let (writer, generation) =
+            generation(start, prompt.len(), limit, Sampler::new(request), Stops::new(&request.stop));
+        let job = Job { capacity: prompt.len() + limit, prompt, writer, place };
+        let sender = inner.sender.as_ref().ok_or(Refusal::Stopped)?;
+        sender.send(job).map_err(|_| Refusal::Stopped)?;
+        Ok(generation)
+    }
+}
+
+/// What a client is told to wait when the queue is full: about the time a short answer takes.
+const BUSY: Duration = Duration::from_secs(2);
+
+/// Refuses what the engine does not do, instead of answering as if it had not been asked.
+fn check(request: &ChatRequest) -> Result<(), RequestError> {
+    let refuse = |param: &str, why: &str| {
+        Err(RequestError { message: format!("{param}: {why}"), param: Some(param.to_owned()), code: None })
+    };
+    if !request.tools.is_empty() {
+        return refuse("tools", "the local model does not call tools");
+    }
+    if request.extra.get("logprobs").is_some_and(|value| value.as_bool() == Some(true)) {
+        return refuse("logprobs", "the local model does not report log probabilities");
+    }
+    let format = request.response_format.as_ref().and_then(|format| format.get("type")).and_then(|kind| kind.as_str());
+    if format.is_some_and(|format| format != "text") {
+        return refuse("response_format", "the local model answers in plain text only");
+    }
+    Ok(())
+}
+
+impl Inner {
+    /// The prompt's tokens, fewer than the context.
+    fn prompt(&self, request: &ChatRequest) -> Result<Vec<u32>, RequestError> {
+        let context = self.info.context;
+        // A prompt that cannot fit whatever it says is refused before it costs a second of tokenising.
+        let bytes = request.messages.iter().map(|message| message.plain_text().len()).sum();
+        let least = self.tokenizer.least_tokens(bytes);
+        if least >= context {
+            return Err(too_long(&format!("at least {least}"), context));
+        }
+        let prompt = self.template.prompt(request, &self.tokenizer)?;
+        if prompt.is_empty() {
+            let message = "messages: the model's chat template made an empty prompt of them".to_owned();
+            return Err(RequestError { message, param: Some("messages".to_owned()), code: None });
+        }
+        if prompt.len() >= context { Err(too_long(&prompt.len().to_string(), context)) } else { Ok(prompt) }
+    }
+}
+
+fn too_long(tokens: &str, context: usize) -> RequestError {
+    RequestError {
+        message: format!(
+            "messages: this model's context is {context} tokens, the answer included, and the prompt alone is {tokens} \
+             tokens; shorten the messages"
+        ),
+        param: Some("messages".to_owned()),
+        code: Some("context_length_exceeded"),
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Without a sender the thread ends after the step it is in.
+        self.sender = None;
+        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the engine's thread had panicked");
+        }
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("info", &self.0.info).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,255 @@
+//! Reading GGUF files: typed metadata and whole tensors, each with an error that names what is missing or wrong.
+//!
+//! The format's parser is candle's; this adds the checks that turn a damaged file into an error instead of a panic
+//! further in: every tensor must lie inside the file, and every value must have the type the format's specification
+//! gives it.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use candle_core::quantized::gguf_file::{Content, Value};
+use candle_core::quantized::{GgmlDType, QuantizedType};
+
+use crate::error::{Error, ErrorKind, Result, corrupt};
+
+/// An open GGUF file.
+pub(crate) struct Gguf {
+    path: PathBuf,
+    file: BufReader<File>,
+    content: Content,
+}
+
+/// One tensor's raw blocks.
+pub(crate) struct RawTensor {
+    pub(crate) dtype: GgmlDType,
+    /// Rows, then columns; a vector has one row.
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Gguf {
+    /// Opens a file and reads its header.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(|source| Error::io("open", path, source))?;
+        let length = file.metadata().map_err(|source| Error::io("read", path, source))?.len();
+        let mut file = BufReader::with_capacity(1 << 20, file);
+        let mut magic = [0; 4];
+        if file.read_exact(&mut magic).is_err() || &magic != b"GGUF" {
+            return Err(corrupt(format!("{} is not a GGUF file (it does not begin with \"GGUF\")", path.display())));
+        }
+        file.rewind().map_err(|source| Error::io("read", path, source))?;
+        let content = Content::read(&mut file).map_err(|source| {
+            corrupt(format!("{}: the GGUF header is damaged: {source}", path.display())).with_source(source)
+        })?;
+        let gguf = Self { path: path.to_owned(), file, content };
+        gguf.check_extent(length)?;
+        Ok(gguf)
+    }
+
+    /// Every tensor must lie inside the file: a download that broke off is found here.
+    fn check_extent(&self, length: u64) -> Result<()> {
+        for (name, info) in &self.content.tensor_infos {
+            let elements = info.shape.dims().iter().try_fold(1_usize, |product, &d| product.checked_mul(d));
+            let bytes = elements
+                .filter(|elements| elements.is_multiple_of(info.ggml_dtype.block_size()))
+                .and_then(|elements| (elements / info.ggml_dtype.block_size()).checked_mul(info.ggml_dtype.type_size()));
+            let end = bytes
+                .and_then(|bytes| info.offset.checked_add(bytes as u64))
+                .and_then(|end| end.checked_add(self.content.tensor_data_offset));
+            match end {
+                Some(end) if end <= length => {}
+                Some(end) => {
+                    return Err(corrupt(format!(
+                        "{} is cut short: tensor {name} ends at byte {end}, the file at byte {length}",
+                        self.path.display()
+                    )));
+                }
+                None => {
+                    return Err(corrupt(format!("{}: tensor {name} has an impossible size", self.path.display())));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn content(&self) -> &Content {
+        &self.content
+    }
+
+    pub(crate) fn has_tensor(&self, name: &str) -> bool {
+        self.content.tensor_infos.contains_key(name)
+    }
+
+    /// The quantisation of most weights.
+    pub(crate) fn quantisation(&self) -> String {
+        let infos = &self.content.tensor_infos;
+        let dtype = infos.get("blk.0.ffn_down.weight").or_else(|| infos.values().next()).map(|info| info.ggml_dtype);
+        dtype.map_or_else(|| "empty".to_owned(), |dtype| format!("{dtype:?}"))
+    }
+
+    /// The value of a metadata key, if the file has it.
+    pub(crate) fn value(&self, key: &str) -> Option<&Value> {
+        self.content.metadata.get(key)
+    }
+
+    /// A whole number; the specification writes most as u32, some converters as u64 or i32.
+    pub(crate) fn integer(&self, key: &str) -> Result<Option<usize>> {
+        let Some(value) = self.value(key) else { return Ok(None) };
+        let number = match *value {
+            Value::U8(n) => Some(u64::from(n)),
+            Value::U16(n) => Some(u64::from(n)),
+            Value::U32(n) => Some(u64::from(n)),
+            Value::U64(n) => Some(n),
+            Value::I32(n) => u64::try_from(n).ok(),
+            Value::I64(n) => u64::try_from(n).ok(),
+            _ => None,
+        };
+        match number.and_then(|n| usize::try_from(n).ok()) {
+            Some(number) => Ok(Some(number)),
+            None => Err(self.wrong_type(key, "a whole number")),
+        }
+    }
+
+    /// A whole number that must be there and lie in a range.
+    pub(crate) fn required(&self, key: &str, range: std::ops::RangeInclusive<usize>) -> Result<usize> {
+        let number = self.integer(key)?.ok_or_else(|| self.missing(key))?;
+        if range.contains(&number) {
+            return Ok(number);
+        }
+        let message = format!("{}: {key} is {number}, outside {} to {}", self.path.display(), range.start(), range.end());
+        Err(corrupt(message))
+    }
+
+    pub(crate) fn float(&self, key: &str) -> Result<Option<f32>> {
+        match self.value(key) {
+            None => Ok(None),
+            Some(Value::F32(number)) if number.is_finite() => Ok(Some(*number)),
+            #[expect(clippy::cast_possible_truncation, reason = "these are settings near 1, not data")]
+            Some(Value::F64(number)) if number.is_finite() => Ok(Some(*number as f32)),
+            Some(_) => Err(self.wrong_type(key, "a number")),
+        }
+    }
+
+    pub(crate) fn boolean(&self, key: &str) -> Result<Option<bool>> {
+        match self.value(key) {
+            None => Ok(None),
+            Some(Value::Bool(value)) => Ok(Some(*value)),
+            Some(_) => Err(self.wrong_type(key, "true or false")),
+        }
+    }
+
+    pub(crate) fn string(&self, key: &str) -> Result<Option<&str>> {
+        match self.value(key) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(self.wrong_type(key, "text")),
+        }
+    }
+
+    pub(crate) fn strings(&self, key: &str) -> Result<Vec<&str>> {
+        let Some(Value::Array(values)) = self.value(key) else { return Err(self.missing(key)) };
+        let text = |value| match value {
+            &Value::String(ref text) => Ok(text.as_str()),
+            _ => Err(self.wrong_type(key, "a list of texts")),
+        };
+        values.iter().map(text).collect()
+    }
+
+    /// An array of numbers, empty if the file has none.
+    pub(crate) fn numbers(&self, key: &str) -> Result<Vec<f32>> {
+        let Some(value) = self.value(key) else { return Ok(Vec::new()) };
+        let Value::Array(values) = value else { return Err(self.wrong_type(key, "a list")) };
+        let number = |value: &Value| match *value {
+            Value::F32(number) => Ok(number),
+            #[expect(clippy::cast_precision_loss, reason = "token types and scores are small")]
+            Value::I32(number) => Ok(number as f32),
+            #[expect(clippy::cast_precision_loss, reason = "token types and scores are small")]
+            Value::U32(number) => Ok(number as f32),
+            _ => Err(self.wrong_type(key, "a list of numbers")),
+        };
+        values.iter().map(number).collect()
+    }
+
+    /// Reads a tensor's blocks.
+    pub(crate) fn tensor(&mut self, name: &str) -> Result<RawTensor> {
+        let Some(info) = self.content.tensor_infos.get(name) else { return Err(self.missing(name)) };
+        let dtype = info.ggml_dtype;
+        let (rows, columns) = match *info.shape.dims() {
+            [columns] => (1, columns),
+            [rows, columns] => (rows, columns),
+            _ => return Err(corrupt(format!("{}: tensor {name} has too many dimensions", self.path.display()))),
+        };
+        if columns == 0 || !columns.is_multiple_of(dtype.block_size()) {
+            return Err(corrupt(format!(
+                "{}: the rows of tensor {name} have {columns} values, not a multiple of the {} in a {dtype:?} block",
+                self.path.display(),
+                dtype.block_size()
+            )));
+        }
+        let length = rows * columns / dtype.block_size() * dtype.type_size();
+        let start = self.content.tensor_data_offset + info.offset;
+        let mut bytes = vec![0; length];
+        let read = self.file.seek(SeekFrom::Start(start)).and_then(|_| self.file.read_exact(&mut bytes));
+        read.map_err(|source| Error::io("read", &self.path, source))?;
+        Ok(RawTensor { dtype, rows, columns, bytes })
+    }
+
+    /// Reads a tensor that must have this shape.
+    pub(crate) fn tensor_of(&mut self, name: &str, rows: usize, columns: usize) -> Result<RawTensor> {
+        let tensor = self.tensor(name)?;
+        if (tensor.rows, tensor.columns) == (rows, columns) {
+            return Ok(tensor);
+        }
+        Err(corrupt(format!(
+            "{}: tensor {name} is {}×{}, and the metadata says {rows}×{columns}",
+            self.path.display(),
+            tensor.rows,
+            tensor.columns
+        )))
+    }
+
+    /// Reads a vector of this length, as f32.
+    pub(crate) fn vector(&mut self, name: &str, length: usize) -> Result<Vec<f32>> {
+        self.tensor_of(name, 1, length)?.to_f32()
+    }
+
+    fn missing(&self, key: &str) -> Error {
+        corrupt(format!("{} has no {key}: it is damaged, or not a language model", self.path.display()))
+    }
+
+    fn wrong_type(&self, key: &str, expected: &str) -> Error {
+        corrupt(format!("{}: {key} should be {expected}", self.path.display()))
+    }
+}
+
+impl RawTensor {
+    /// The tensor's values.
+    pub(crate) fn to_f32(&self) -> Result<Vec<f32>> {
+        let values = self.dtype.from_data(Cow::Borrowed(&self.bytes)).dequantize(self.rows * self.columns);
+        let failed = |source: candle_core::Error| {
+            Error::new(ErrorKind::Unsupported, format!("cannot read {:?} values", self.dtype)).with_source(source)
+        };
+        values.and_then(|values| f32_values(&values).map(<[f32]>::to_vec)).map_err(failed)
+    }
+
+    /// The blocks as candle's kernels take them.
+    pub(crate) fn into_blocks(self) -> Box<dyn QuantizedType> {
+        self.dtype.from_data(Cow::Owned(self.bytes))
+    }
+}
+
+/// The floats in what candle returns.
+pub(crate) fn f32_values(storage: &candle_core::CpuStorage) -> candle_core::Result<&[f32]> {
+    use candle_core::backend::BackendStorage;
+    match storage {
+        candle_core::CpuStorage::F32(values) => Ok(values),
+        other => candle_core::bail!("expected f32 values, found {:?}", other.dtype()),
+    }
+}

@@ -1,0 +1,73 @@
+//! From the file as fetched to the file as run.
+//!
+//! candle multiplies by Q4_1, Q5_0 and Q5_1 weights one value at a time; as Q8_0 they run some four times faster and
+//! lose next to nothing (each block of 32 values has its own scale, with 8 bits a value instead of 4 or 5). All else is
+//! kept as it is.
+
+use std::fs::{self, File};
+use std::io::{BufReader, BufWriter};
+use std::path::{Path, PathBuf};
+
+use candle_core::Device;
+use candle_core::quantized::gguf_file::{self, Value};
+use candle_core::quantized::{GgmlDType, QTensor};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::gguf::Gguf;
+use crate::nn::Config;
+use crate::text::{Template, Tokenizer};
+
+/// The metadata key that tells what a file's weights were.
+const CONVERTED_FROM: &str = "aurora.converted_from";
+/// `general.file_type` of a file that is mostly Q8_0.
+const MOSTLY_Q8_0: u32 = 7;
+
+/// Checks that a file is a model this engine runs, and writes it to `target` in the form it runs fast. Returns where
+/// the result lies: `target` always, so that moving it never takes the caller's own file away.
+pub(super) fn convert(source: &Path, target: &Path) -> Result<PathBuf> {
+    let gguf = Gguf::open(source)?;
+    Config::read(&gguf)?;
+    let tokenizer = Tokenizer::read(&gguf)?;
+    Template::read(&gguf, &tokenizer)?;
+    let content = gguf.content();
+    let slow = content.tensor_infos.values().find(|info| is_slow(info.ggml_dtype)).map(|info| info.ggml_dtype);
+    let Some(slow) = slow else {
+        fs::copy(source, target).map_err(|error| Error::io("copy", source, error))?;
+        return Ok(target.to_owned());
+    };
+    write(source, target, &gguf, slow).map_err(|error| {
+        Error::new(ErrorKind::Corrupt, format!("cannot convert {}: {error}", source.display())).with_source(error)
+    })?;
+    Ok(target.to_owned())
+}
+
+fn is_slow(dtype: GgmlDType) -> bool {
+    matches!(dtype, GgmlDType::Q4_1 | GgmlDType::Q5_0 | GgmlDType::Q5_1)
+}
+
+fn write(source: &Path, target: &Path, gguf: &Gguf, slow: GgmlDType) -> candle_core::Result<()> {
+    let content = gguf.content();
+    let mut reader = BufReader::with_capacity(1 << 20, File::open(source)?);
+    let mut infos: Vec<_> = content.tensor_infos.iter().collect();
+    infos.sort_by_key(|(_, info)| info.offset);
+    let mut tensors = Vec::with_capacity(infos.len());
+    for (name, info) in infos {
+        let tensor = content.tensor(&mut reader, name, &Device::Cpu)?;
+        let tensor = if is_slow(info.ggml_dtype) {
+            QTensor::quantize(&tensor.dequantize(&Device::Cpu)?, GgmlDType::Q8_0)?
+        } else {
+            tensor
+        };
+        tensors.push((name.as_str(), tensor));
+    }
+    let tensors: Vec<(&str, &QTensor)> = tensors.iter().map(|(name, tensor)| (*name, tensor)).collect();
+    let mut metadata = content.metadata.clone();
+    metadata.insert("general.file_type".to_owned(), Value::U32(MOSTLY_Q8_0));
+    metadata.insert(CONVERTED_FROM.to_owned(), Value::String(format!("{slow:?}")));
+    let mut metadata: Vec<(&str, &Value)> = metadata.iter().map(|(key, value)| (key.as_str(), value)).collect();
+    metadata.sort_by_key(|(key, _)| *key);
+    let mut writer = BufWriter::with_capacity(1 << 20, File::create(target)?);
+    gguf_file::write(&mut writer, &metadata, &tensors)?;
+    writer.into_inner().map_err(|error| candle_core::Error::wrap(error.into_error()))?;
+    Ok(())
+}

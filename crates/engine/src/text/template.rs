@@ -1,0 +1,136 @@
+//! The model's own chat template, and text that cannot pretend to be it.
+//!
+//! A template turns messages into one text in which special tokens mark who speaks. A message that contains the
+//! spelling of such a token must stay text. So before rendering, every such spelling in a message gets a marker put
+//! into it, a character that occurs nowhere in the messages or the template; what is then still spelled right was
+//! written by the template itself. The markers are taken out again before the text is tokenised.
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{Environment, Error as TemplateError, ErrorKind as TemplateErrorKind, Value, context};
+
+use aurora_chat::{ChatRequest, Message, RequestError, Role};
+
+use super::tokenizer::Tokenizer;
+use crate::error::{Error, ErrorKind, Result, unsupported};
+use crate::gguf::Gguf;
+
+/// Template instructions one rendering may take: a template that loops for ever is an error, not a hang.
+const FUEL: u64 = 20_000_000;
+
+/// A compiled chat template.
+#[derive(Debug)]
+pub(crate) struct Template {
+    environment: Environment<'static>,
+    source: String,
+    bos: String,
+    eos: String,
+}
+
+impl Template {
+    /// Reads and compiles the template of a file.
+    pub(crate) fn read(gguf: &Gguf, tokenizer: &Tokenizer) -> Result<Self> {
+        let Some(source) = gguf.string("tokenizer.chat_template")? else {
+            return Err(unsupported(format!(
+                "{} has no chat template: it is a base model; use one trained for conversation (\"instruct\", \"chat\")",
+                gguf.path().display()
+            )));
+        };
+        let special = |key: &str| -> Result<String> {
+            Ok(gguf.integer(key)?.and_then(|id| tokenizer.spelling(id)).unwrap_or_default().to_owned())
+        };
+        let bos = special("tokenizer.ggml.bos_token_id")?;
+        let eos = special("tokenizer.ggml.eos_token_id")?;
+        Self::compile(source, bos, eos).map_err(|source| {
+            Error::new(ErrorKind::Unsupported, format!("{}: the chat template: {source:#}", gguf.path().display()))
+        })
+    }
+
+    fn compile(source: &str, bos: String, eos: String) -> std::result::Result<Self, TemplateError> {
+        let mut environment = Environment::new();
+        // As the transformers library sets Jinja up for chat templates.
+        environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.set_fuel(Some(FUEL));
+        environment.add_function("raise_exception", |message: String| -> std::result::Result<Value, TemplateError> {
+            Err(TemplateError::new(TemplateErrorKind::InvalidOperation, message))
+        });
+        environment.add_template_owned("chat", source.to_owned())?;
+        Ok(Self { environment, source: source.to_owned(), bos, eos })
+    }
+
+    /// The prompt's tokens: special tokens where the template wrote them, plain text everywhere else.
+    ///
+    /// # Errors
+    /// If a message holds what the model cannot read, or the template refuses the conversation.
+    pub(crate) fn prompt(&self, request: &ChatRequest, tokenizer: &Tokenizer) -> Result<Vec<u32>, RequestError> {
+        let (text, marker) = self.render(request, tokenizer)?;
+        let mut prompt = tokenizer.encode_marked(&text, marker);
+        tokenizer.add_bos(&mut prompt);
+        Ok(prompt)
+    }
+
+    /// The rendered text, and the marker in it.
+    fn render(&self, request: &ChatRequest, tokenizer: &Tokenizer) -> Result<(String, char), RequestError> {
+        let texts: Vec<String> =
+            request.messages.iter().enumerate().map(|(i, message)| text_of(i, message)).collect::<Result<_, _>>()?;
+        let marker = self.unused_character(&texts);
+        let message = |(message, text): (&Message, &String)| {
+            // Templates know the older name.
+            let role = if message.role == Role::Developer { Role::System } else { message.role };
+            context! { role => role.as_str(), content => tokenizer.mark(text, marker) }
+        };
+        let messages: Vec<Value> = request.messages.iter().zip(&texts).map(message).collect();
+        let template = self.environment.get_template("chat");
+        let rendered = template.and_then(|template| {
+            template.render(context! {
+                messages => messages,
+                add_generation_prompt => true,
+                bos_token => self.bos.as_str(),
+                eos_token => self.eos.as_str(),
+            })
+        });
+        let refused = |error: TemplateError| {
+            let message = format!("messages: the model's chat template refuses this conversation: {error}");
+            RequestError { message, param: Some("messages".to_owned()), code: None }
+        };
+        Ok((rendered.map_err(refused)?, marker))
+    }
+
+    /// A character that neither the template nor any message contains: one of the noncharacters, else any other.
+    fn unused_character(&self, texts: &[String]) -> char {
+        let free = |c: &char| !self.source.contains(*c) && texts.iter().all(|text| !text.contains(*c));
+        ('\u{fdd0}'..='\u{fdef}').chain('\u{e000}'..=char::MAX).find(free).unwrap_or('\u{fdd0}')
+    }
+}
+
+/// A message's text.
+fn text_of(index: usize, message: &Message) -> Result<String, RequestError> {
+    if let Some((part, value)) = message.first_other_part() {
+        let kind = value.get("type").and_then(|kind| kind.as_str()).unwrap_or("unknown");
+        let param = format!("messages[{index}].content[{part}]");
+        let message = format!("{param}: the local model reads text only, and this part is of type '{kind}'");
+        return Err(RequestError { message, param: Some(param), code: None });
+    }
+    Ok(message.plain_text().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_that_never_ends_is_refused() {
+        let source = "{% for a in range(9999) %}{% for b in range(9999) %}{{ b }}{% endfor %}{% endfor %}";
+        let template = Template::compile(source, String::new(), String::new()).expect("it compiles");
+        let chat = template.environment.get_template("chat").expect("it was added");
+        assert!(chat.render(context! {}).is_err());
+    }
+
+    #[test]
+    fn python_methods_work_as_templates_expect() {
+        let source = "{{ ' a '.strip() }}{% if x is defined %}b{% endif %}\n  {% set y = 1 %}\n";
+        let template = Template::compile(source, String::new(), String::new()).expect("it compiles");
+        let chat = template.environment.get_template("chat").expect("it was added");
+        assert_eq!(chat.render(context! {}).expect("it renders"), "a\n");
+    }
+}

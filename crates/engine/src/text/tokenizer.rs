@@ -1,0 +1,175 @@
+//! Text to token ids and back, from the vocabulary and merges of a GGUF file.
+//!
+//! The merging is the `tokenizers` crate's; how text is cut before it, which bytes a vocabulary lacks, and what is a
+//! special token is read from the file here. [`super::Template`] says which special tokens count.
+
+mod bytes;
+mod vocabulary;
+
+use std::collections::HashMap;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use tokenizers::models::bpe::BPE;
+use tokenizers::pre_tokenizers::digits::Digits;
+use tokenizers::pre_tokenizers::split::Split;
+use tokenizers::tokenizer::{Model, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer};
+
+use crate::error::Result;
+use crate::gguf::Gguf;
+use bytes::ByteAlphabet;
+use vocabulary::Vocabulary;
+
+/// Text to tokens and back.
+#[derive(Debug)]
+pub(crate) struct Tokenizer {
+    bpe: BPE,
+    cut: Cut,
+    /// The spelling of every token, by id.
+    spellings: Vec<String>,
+    /// The bytes of every token, by id; none for control tokens, which are not text.
+    bytes: Vec<Box<[u8]>>,
+    longest: usize,
+    /// Finds special tokens by their spelling, the longest where several begin; ids in the same order.
+    special: AhoCorasick,
+    special_ids: Vec<u32>,
+    bos: Option<u32>,
+    ends: Vec<u32>,
+}
+
+/// How text is cut into pieces that are merged on their own.
+#[derive(Debug)]
+enum Cut {
+    /// Byte-level: words by a pattern, bytes as printable characters.
+    Words { digits: Option<Digits>, words: Box<Split>, alphabet: ByteAlphabet },
+    /// SentencePiece: the whole text, spaces as U+2581, one put before it where the file says so.
+    Whole { space_before: bool },
+}
+
+impl Tokenizer {
+    /// Builds the tokenizer of a file.
+    pub(crate) fn read(gguf: &Gguf) -> Result<Self> {
+        let vocabulary = Vocabulary::read(gguf)?;
+        let bpe = vocabulary.model(gguf)?;
+        let spelled: Vec<&str> = vocabulary.tokens.iter().map(String::as_str).collect();
+        let alphabet = ByteAlphabet::new(&spelled);
+        let bytes: Vec<Box<[u8]>> =
+            spelled.iter().zip(&vocabulary.kinds).map(|(token, &kind)| vocabulary.bytes(token, kind)).collect();
+        let special_ids = vocabulary.special();
+        let special = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(special_ids.iter().map(|&id| spelled[id as usize]))
+            .map_err(|source| crate::error::unsupported("the special tokens are too many").with_source(source))?;
+        let cut = if vocabulary.is_sentencepiece {
+            Cut::Whole { space_before: gguf.boolean("tokenizer.ggml.add_space_prefix")?.unwrap_or(true) }
+        } else {
+            let (digits, words) = vocabulary::words(gguf)?;
+            Cut::Words { digits, words: Box::new(words), alphabet }
+        };
+        let bos = vocabulary.bos(gguf)?;
+        let ends = vocabulary.ends(gguf)?;
+        let longest = bytes.iter().map(|bytes| bytes.len()).max().unwrap_or(1).max(1);
+        Ok(Self { bpe, cut, spellings: vocabulary.tokens, bytes, longest, special, special_ids, bos, ends })
+    }
+
+    /// Whether a token ends an answer.
+    pub(crate) fn is_end(&self, id: u32) -> bool {
+        self.ends.contains(&id)
+    }
+
+    /// The bytes a token stands for; none for a control token.
+    pub(crate) fn bytes(&self, id: u32) -> &[u8] {
+        self.bytes.get(id as usize).map_or(&[], |bytes| bytes)
+    }
+
+    /// The spelling of a token in the file.
+    pub(crate) fn spelling(&self, id: usize) -> Option<&str> {
+        self.spellings.get(id).map(String::as_str)
+    }
+
+    /// No text of this many bytes has fewer tokens than this, control tokens aside.
+    pub(crate) fn least_tokens(&self, bytes: usize) -> usize {
+        bytes / self.longest
+    }
+
+    /// Puts the beginning-of-sequence token in front, where the file wants one and there is none.
+    pub(crate) fn add_bos(&self, ids: &mut Vec<u32>) {
+        if let Some(bos) = self.bos
+            && ids.first() != Some(&bos)
+        {
+            ids.insert(0, bos);
+        }
+    }
+
+    /// Plain text with the marker put into everything that is spelled like a special token.
+    pub(crate) fn mark(&self, text: &str, marker: char) -> String {
+        let mut marked = String::with_capacity(text.len());
+        let mut done = 0;
+        // Overlapping look-alikes are found too: the search goes on behind the first character of each.
+        while let Some(found) = self.special.find(&text[done..]) {
+            let start = done + found.start();
+            let second = start + text[start..].chars().next().map_or(1, char::len_utf8);
+            marked.push_str(&text[done..second]);
+            marked.push(marker);
+            done = second;
+        }
+        marked.push_str(&text[done..]);
+        marked
+    }
+
+    /// Encodes a rendered template: special tokens where they are spelled without a marker inside, plain text, less
+    /// its markers, between them.
+    pub(crate) fn encode_marked(&self, text: &str, marker: char) -> Vec<u32> {
+        let mut ids = Vec::with_capacity(text.len() / 3);
+        let plain = |text: &str, ids: &mut Vec<u32>| {
+            if text.contains(marker) { self.encode(&text.replace(marker, ""), ids) } else { self.encode(text, ids) }
+        };
+        let mut done = 0;
+        for found in self.special.find_iter(text) {
+            plain(&text[done..found.start()], &mut ids);
+            ids.push(self.special_ids[found.pattern().as_usize()]);
+            done = found.end();
+        }
+        plain(&text[done..], &mut ids);
+        ids
+    }
+
+    /// Encodes plain text: nothing in it is special.
+    pub(crate) fn encode(&self, text: &str, ids: &mut Vec<u32>) {
+        if text.is_empty() {
+            return;
+        }
+        match &self.cut {
+            Cut::Whole { space_before } => {
+                let prefix = if *space_before { " " } else { "" };
+                self.merge(&format!("{prefix}{text}").replace(' ', "\u{2581}"), ids);
+            }
+            Cut::Words { digits, words, alphabet } => {
+                let mut pieces = PreTokenizedString::from(text);
+                let cut = match digits {
+                    Some(digits) => digits.pre_tokenize(&mut pieces).and_then(|()| words.pre_tokenize(&mut pieces)),
+                    None => words.pre_tokenize(&mut pieces),
+                };
+                if let Err(error) = cut {
+                    // A backtracking limit of the pattern engine: merging over the whole text is still an encoding.
+                    tracing::warn!(%error, "text could not be cut into words");
+                }
+                let mut spelled = String::new();
+                for (piece, _, _) in pieces.get_splits(OffsetReferential::Original, OffsetType::Byte) {
+                    alphabet.spell(piece, &mut spelled, |spelled| self.merge(spelled, ids));
+                }
+            }
+        }
+    }
+
+    /// Merges one piece.
+    fn merge(&self, piece: &str, ids: &mut Vec<u32>) {
+        match self.bpe.tokenize(piece) {
+            Ok(tokens) => ids.extend(tokens.iter().map(|token| token.id)),
+            // Possible only where an unknown token is named and missing, which building the model rules out.
+            Err(error) => tracing::error!(%error, "a piece of text has no tokens"),
+        }
+    }
+}
+
+/// Token ids by spelling.
+pub(super) type Ids = HashMap<String, u32>;
