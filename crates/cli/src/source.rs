@@ -15,7 +15,7 @@ pub(crate) mod local;
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
     /// An API somewhere.
-    Upstream(Client, aurora_client::Endpoint, String),
+    Upstream(Client, Box<aurora_client::Endpoint>, String),
     /// A model on this machine; fetched first if it is not there.
     #[cfg(feature = "engine")]
     Local(local::Local),
@@ -30,7 +30,7 @@ impl Source {
         match target {
             Target::Upstream(endpoint, model) => {
                 let upstream = endpoint.to_upstream(settings)?;
-                Ok(Self::Upstream(client()?, upstream, model.clone()))
+                Ok(Self::Upstream(client()?, Box::new(upstream), model.clone()))
             }
             #[cfg(feature = "engine")]
             Target::Local(name) => Ok(Self::Local(local::Local::new(name, settings)?)),
@@ -57,6 +57,18 @@ impl Source {
             Self::Local(local) => local.ask(request).await,
         }
     }
+}
+
+/// Whether a name without `local/` is one of a local model of this build.
+#[cfg(feature = "engine")]
+pub(crate) fn knows_local(name: &str, settings: &Settings) -> bool {
+    local::knows(name, settings)
+}
+
+/// Whether a name without `local/` is one of a local model of this build.
+#[cfg(not(feature = "engine"))]
+pub(crate) fn knows_local(_name: &str, _settings: &Settings) -> bool {
+    false
 }
 
 /// The client that all upstream calls of this process share.

@@ -24,7 +24,7 @@ pub(super) fn run(command: &ModelCommand, flags: &Common, settings: &Settings) -
     use crate::console;
     use crate::source::local;
 
-    let store = aurora_local::models::Store::new(local::folder(settings)?);
+    let store = local::store(settings)?;
     let wrong = |error: aurora_local::Error| Problem::config(local::chain(&error));
     match command {
         ModelCommand::List => {
@@ -67,13 +67,20 @@ mod listing {
             .map(|entry| entry.name.chars().count())
             .max()
             .unwrap_or(0);
-        for entry in entries {
-            let mib = entry.bytes as f64 / f64::from(1 << 20);
+        for Entry {
+            name,
+            bytes,
+            context,
+            quantisation,
+            path,
+            ..
+        } in entries
+        {
+            let mib = *bytes as f64 / f64::from(1 << 20);
+            let path = path.display();
             let _ = writeln!(
                 out,
-                "local/{:width$}  {mib:>8.1} MiB  {}",
-                entry.name,
-                entry.path.display()
+                "local/{name:width$}  {mib:>8.1} MiB  {quantisation}  context {context}  {path}"
             );
         }
         out
@@ -83,8 +90,14 @@ mod listing {
     pub(super) fn json_lines(entries: &[Entry]) -> String {
         let mut out = String::new();
         for entry in entries {
-            let path = entry.path.to_string_lossy();
-            let line = json!({"name": format!("local/{}", entry.name), "bytes": entry.bytes, "path": path});
+            let line = json!({
+                "name": format!("local/{}", entry.name),
+                "bytes": entry.bytes,
+                "context": entry.context,
+                "quantisation": entry.quantisation,
+                "path": entry.path.to_string_lossy(),
+                "source": entry.source,
+            });
             let _ = writeln!(out, "{line}");
         }
         out

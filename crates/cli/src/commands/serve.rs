@@ -112,7 +112,7 @@ fn locals(
                 Err(error) => tracing::warn!(%error, "the default model cannot be loaded"),
             });
         }
-        let load = move || local.load().map_err(|error| source::local::chain(&error).into());
+        let load = move || local.load().map_err(Into::into);
         builder = builder.model(&full, Arc::new(aurora_gateway::Local::new(load)));
         names.push(full);
     }

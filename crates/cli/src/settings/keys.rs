@@ -42,7 +42,7 @@ impl Settings {
                 )
             }
             KeyPlace::Command(command) => (
-                run(command).map_err(|error| wrong(error))?,
+                run(command).map_err(wrong)?,
                 "the output of api_key_command".to_owned(),
             ),
         };
@@ -60,10 +60,8 @@ impl Settings {
 
     /// `~/` is the home folder; other relative paths start at the configuration file's folder.
     fn expand(&self, path: &Path) -> PathBuf {
-        if let Ok(rest) = path.strip_prefix("~") {
-            if let Ok(home) = etcetera::home_dir() {
-                return home.join(rest);
-            }
+        if let (Ok(rest), Ok(home)) = (path.strip_prefix("~"), etcetera::home_dir()) {
+            return home.join(rest);
         }
         let base = self.config_path.as_ref().and_then(|config| config.value.parent());
         base.map_or_else(|| path.to_owned(), |base| base.join(path))

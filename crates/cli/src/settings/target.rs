@@ -88,6 +88,7 @@ impl Settings {
             name = match self.aliases.get(name) {
                 Some(target) => &target.value,
                 None if name == "gpt-3.5-turbo" => &self.default_model.value,
+                None if crate::source::knows_local(name, self) => return Ok(Target::Local(name.to_owned())),
                 None if name == model.value => return Err(model.mistake(self.unknown(name))),
                 None => {
                     return Err(model.mistake(format!(

@@ -2,11 +2,10 @@
 
 use std::fmt;
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aurora_chat::{ChatRequest, End, Failure, FailureKind, Fault, Update};
-use aurora_local::models::{Progress, Store};
+use aurora_local::models::{KNOWN, Progress, Store};
 use aurora_local::{Engine, Error, Options, Refusal};
 use futures_util::stream::{self, BoxStream};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -19,7 +18,7 @@ use crate::settings::Settings;
 #[derive(Clone)]
 pub(crate) struct Local {
     name: Arc<str>,
-    folder: PathBuf,
+    store: Store,
     engine: Arc<Mutex<Option<Engine>>>,
 }
 
@@ -31,47 +30,65 @@ impl Local {
     pub(crate) fn new(name: &str, settings: &Settings) -> Result<Self> {
         Ok(Self {
             name: name.into(),
-            folder: folder(settings)?,
+            store: store(settings)?,
             engine: Arc::default(),
         })
     }
 
     /// Whether the file is there, so that loading it takes no download.
     pub(crate) fn is_fetched(&self) -> bool {
-        Store::new(&self.folder).path(&self.name).is_some()
+        self.store.path(&self.name).is_some()
     }
 
     /// Loads the model, fetching it first if need be. Blocking; the second caller waits for the first.
     ///
     /// # Errors
-    /// The engine's: not found, not fetched, damaged, not supported.
-    pub(crate) fn load(&self) -> std::result::Result<Engine, Error> {
+    /// What went wrong, for a person: it is not known, cannot be fetched, is damaged or not supported.
+    pub(crate) fn load(&self) -> std::result::Result<Engine, String> {
         // A panic while loading leaves `None`, which is as good as before.
         let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(engine) = &*engine {
             return Ok(engine.clone());
         }
-        let store = Store::new(&self.folder);
-        let path = match store.path(&self.name) {
+        let told = |error: Error| format!("local/{}: {}", self.name, chain(&error));
+        let path = match self.store.path(&self.name) {
             Some(path) => path,
-            None => pull(&store, &self.name)?.path,
+            None if is_known(&self.name) => pull(&self.store, &self.name).map_err(told)?.path,
+            // Not pulled: a name of no known model would be taken for a path.
+            None => return Err(self.unknown()),
         };
-        let options = Options {
-            name: Some(self.name.to_string()),
-            ..Options::default()
-        };
-        let loaded = Engine::load(&path, options)?;
+        let loaded = Engine::load(&path, Options::named(&*self.name)).map_err(told)?;
         Ok(engine.insert(loaded).clone())
+    }
+
+    fn unknown(&self) -> String {
+        let there = self
+            .store
+            .list()
+            .unwrap_or_default()
+            .into_iter()
+            .map(|entry| entry.name);
+        let mut names: Vec<String> = KNOWN
+            .iter()
+            .map(|known| known.name.to_owned())
+            .chain(there)
+            .collect();
+        names.sort();
+        names.dedup();
+        let names = names.join(", ");
+        format!(
+            "there is no local model \"{}\"; known: {names} (aurora model pull fetches one from a path or address)",
+            self.name
+        )
     }
 
     /// As [`crate::source::Source::ask`].
     pub(super) async fn ask(self, mut request: ChatRequest) -> Result<BoxStream<'static, Update>> {
-        let name = self.name.clone();
-        request.model = name.to_string();
+        request.model = self.name.to_string();
         let loaded = tokio::task::spawn_blocking(move || self.load()).await;
         let engine = loaded
             .map_err(|_| Problem::internal("the thread that loads the model ended"))?
-            .map_err(|error| Problem::config(format!("local/{name}: {}", chain(&error))))?;
+            .map_err(Problem::config)?;
         Ok(match engine.generate(&request) {
             Ok(generation) => Box::pin(generation),
             Err(refusal) => Box::pin(stream::iter([Update::End(refused(refusal))])),
@@ -89,9 +106,9 @@ impl fmt::Debug for Local {
 ///
 /// # Errors
 /// There is no home folder and none was named (configuration).
-pub(crate) fn folder(settings: &Settings) -> Result<PathBuf> {
+pub(crate) fn store(settings: &Settings) -> Result<Store> {
     match &settings.data_dir {
-        Some(folder) => Ok(folder.value.join("models")),
+        Some(folder) => Ok(Store::new(folder.value.join("models"))),
         None => Err(Problem::config(
             "there is no home folder to keep models in; set AURORA_DATA_DIR",
         )),
@@ -100,11 +117,20 @@ pub(crate) fn folder(settings: &Settings) -> Result<PathBuf> {
 
 /// The names of the models that are there. None if that cannot be told: a server need not have any.
 pub(crate) fn names(settings: &Settings) -> Vec<String> {
-    let entries = folder(settings)
+    let entries = store(settings)
         .ok()
-        .and_then(|folder| Store::new(folder).list().ok())
+        .and_then(|store| store.list().ok())
         .unwrap_or_default();
     entries.into_iter().map(|entry| entry.name).collect()
+}
+
+/// Whether a name without `local/` is one of a local model.
+pub(crate) fn knows(name: &str, settings: &Settings) -> bool {
+    is_known(name) || store(settings).is_ok_and(|store| store.path(name).is_some())
+}
+
+fn is_known(name: &str) -> bool {
+    KNOWN.iter().any(|known| known.name == name)
 }
 
 /// Fetches a model and shows on stderr how far that is.

@@ -76,8 +76,8 @@ fn every_incomplete_ending_has_its_code_keeps_the_text_and_is_named() {
             9,
             "filtered",
         ),
-        (events(&[text.clone()]), &[], 7, "truncated"),
-        (events(&[text.clone()]).cut(), &[], 7, "interrupted"),
+        (events(std::slice::from_ref(&text)), &[], 7, "truncated"),
+        (events(std::slice::from_ref(&text)).cut(), &[], 7, "interrupted"),
         (
             events(&[text.clone(), fixtures::error(500, "boom")]),
             &[],

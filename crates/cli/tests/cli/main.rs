@@ -2,6 +2,8 @@
 //!
 //! Each run has a home of its own and none of the caller's variables. No test needs a model or the network.
 
+#![expect(clippy::unwrap_used, reason = "these are all tests, helpers included")]
+
 mod answers;
 mod commands;
 mod inputs;
