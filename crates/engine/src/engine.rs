@@ -11,10 +11,10 @@ use std::time::Duration;
 use aurora_chat::{ChatRequest, RequestError, Start};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::generation::{Generation, generation};
+use crate::generation::{Generation, Place, generation};
 use crate::gguf::Gguf;
 use crate::nn::Llama;
-use crate::scheduler::{Job, Place, Scheduler};
+use crate::scheduler::{Job, Scheduler};
 use crate::text::{Sampler, Stops, Template, Tokenizer};
 
 /// How to run a model. Build it with `..Options::default()`.
@@ -150,8 +150,8 @@ impl Engine {
         let limit = limit.clamp(1, inner.info.context - prompt.len());
         let start = Start { model: inner.info.name.clone(), endpoint: "local".to_owned(), stream: None };
         let (writer, generation) =
-            generation(start, prompt.len(), limit, Sampler::new(request), Stops::new(&request.stop));
-        let job = Job { capacity: prompt.len() + limit, prompt, writer, place };
+            generation(start, prompt.len(), limit, Sampler::new(request), Stops::new(&request.stop), place);
+        let job = Job { capacity: prompt.len() + limit, prompt, writer };
         let sender = inner.sender.as_ref().ok_or(Refusal::Stopped)?;
         sender.send(job).map_err(|_| Refusal::Stopped)?;
         Ok(generation)
@@ -189,7 +189,7 @@ impl Inner {
         if least >= context {
             return Err(too_long(&format!("at least {least}"), context));
         }
-        let prompt = self.template.prompt(request, &self.tokenizer)?;
+        let prompt = self.template.tokens(request, &self.tokenizer, true)?;
         if prompt.is_empty() {
             let message = "messages: the model's chat template made an empty prompt of them".to_owned();
             return Err(RequestError { message, param: Some("messages".to_owned()), code: None });

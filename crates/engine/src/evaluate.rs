@@ -8,7 +8,7 @@ use aurora_chat::{ChatRequest, RequestError};
 
 use crate::error::Result;
 use crate::gguf::Gguf;
-use crate::nn::{KvCache, Llama, Logits, Outcome, Slot, Workspace};
+use crate::nn::{DENSE_ROWS, KvCache, Llama, Logits, Outcome, Slot, Workspace};
 use crate::text::{Template, Tokenizer};
 
 /// A loaded model, to be driven by hand.
@@ -53,12 +53,13 @@ impl Evaluator {
         ids.iter().flat_map(|&id| self.tokenizer.bytes(id)).copied().collect()
     }
 
-    /// The tokens of a conversation, rendered with the model's chat template.
+    /// The tokens of a conversation, rendered with the model's chat template; with the beginning of the answer after
+    /// them where `add_generation_prompt` says so.
     ///
     /// # Errors
     /// If the template or the model refuses the conversation.
-    pub fn prompt(&self, request: &ChatRequest) -> Result<Vec<u32>, RequestError> {
-        self.template.prompt(request, &self.tokenizer)
+    pub fn conversation(&self, request: &ChatRequest, add_generation_prompt: bool) -> Result<Vec<u32>, RequestError> {
+        self.template.tokens(request, &self.tokenizer, add_generation_prompt)
     }
 
     /// Whether a token ends an answer.
@@ -79,7 +80,8 @@ impl Evaluator {
     /// If the tokens are outside the vocabulary or beyond the sequence's capacity.
     pub fn read<'a>(&self, sequence: &'a mut Sequence, tokens: &[u32], all: bool) -> Result<Vec<&'a [f32]>> {
         let logits = if all { Logits::All } else { Logits::Last };
-        let mut slots = [Slot { tokens, cache: &mut sequence.cache, logits }];
+        let dense = tokens.len() >= DENSE_ROWS;
+        let mut slots = [Slot { tokens, cache: &mut sequence.cache, logits, dense }];
         match self.model.step(&mut slots, &mut sequence.workspace, &|| false)? {
             Outcome::Done | Outcome::Stopped => {}
         }
@@ -100,6 +102,7 @@ impl Evaluator {
                 tokens: std::slice::from_ref(token),
                 cache: &mut sequence.cache,
                 logits: Logits::Last,
+                dense: false,
             })
             .collect();
         let outcome = self.model.step(&mut slots, &mut workspace, &|| false)?;

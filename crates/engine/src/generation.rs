@@ -1,6 +1,8 @@
 //! One answer in the making: what the caller holds, and what the scheduler feeds.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use aurora_chat::{Delta, End, Failure, FailureKind, Fault, FinishReason, Start, Update, Usage};
@@ -66,6 +68,27 @@ pub(crate) struct Writer {
     usage: Usage,
     /// Tokens that may still be generated.
     remaining: usize,
+    /// Given back before the end is told, so that who has seen the end finds room for the next.
+    place: Option<Place>,
+}
+
+/// One place among the answers that may wait or run at once.
+#[derive(Debug)]
+pub(crate) struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    /// Takes a place, if less than `most` are taken.
+    pub(crate) fn take(count: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
+        let next = |taken: usize| (taken < most).then_some(taken + 1);
+        count.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).ok()?;
+        Some(Self(Arc::clone(count)))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// Whether an answer goes on after a token.
@@ -87,11 +110,12 @@ pub(crate) fn generation(
     limit: usize,
     sampler: Sampler,
     stops: Stops,
+    place: Place,
 ) -> (Writer, Generation) {
     let (updates, receiver) = mpsc::channel(limit + 8);
     let usage = Usage { input_tokens: prompt as u64, ..Usage::default() };
     let writer =
-        Writer { updates, sampler, assembler: Assembler::default(), stops, usage, remaining: limit };
+        Writer { updates, sampler, assembler: Assembler::default(), stops, usage, remaining: limit, place: Some(place) };
     writer.send(Update::Start(start));
     (writer, Generation { updates: receiver, ended: false })
 }
@@ -124,8 +148,9 @@ impl Writer {
     }
 
     /// Ends the answer with a failure of the engine.
-    pub(crate) fn fail(&self, message: impl Into<String>) {
-        self.send(Update::End(End::failed(Fault::Server, Failure::new(FailureKind::Internal, message))));
+    pub(crate) fn fail(mut self, error: &crate::Error) {
+        self.place = None;
+        self.send(Update::End(End::failed(Fault::Server, Failure::new(FailureKind::Internal, error.to_string()))));
     }
 
     /// Ends the answer, with what was held back for characters and stop strings.
@@ -140,7 +165,8 @@ impl Writer {
         self.end(reason)
     }
 
-    fn end(&self, reason: FinishReason) -> Progress {
+    fn end(&mut self, reason: FinishReason) -> Progress {
+        self.place = None;
         self.send(Update::Delta(Delta::Finish(reason.clone())));
         self.send(Update::Delta(Delta::Usage(self.usage)));
         self.send(Update::End(End::finished(Some(reason))));

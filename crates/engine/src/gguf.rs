@@ -10,9 +10,9 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use candle_core::quantized::gguf_file::{Content, Value};
-use candle_core::quantized::{GgmlDType, QuantizedType};
+use candle_core::quantized::{GgmlDType, QStorage, QTensor, QuantizedType};
 
-use crate::error::{Error, ErrorKind, Result, corrupt};
+use crate::error::{Error, ErrorKind, Result, corrupt, unsupported};
 
 /// An open GGUF file.
 pub(crate) struct Gguf {
@@ -178,7 +178,7 @@ impl Gguf {
     }
 
     /// Reads a tensor's blocks.
-    pub(crate) fn tensor(&mut self, name: &str) -> Result<RawTensor> {
+    fn tensor(&mut self, name: &str) -> Result<RawTensor> {
         let Some(info) = self.content.tensor_infos.get(name) else { return Err(self.missing(name)) };
         let dtype = info.ggml_dtype;
         let (rows, columns) = match *info.shape.dims() {
@@ -202,7 +202,7 @@ impl Gguf {
     }
 
     /// Reads a tensor that must have this shape.
-    pub(crate) fn tensor_of(&mut self, name: &str, rows: usize, columns: usize) -> Result<RawTensor> {
+    fn tensor_of(&mut self, name: &str, rows: usize, columns: usize) -> Result<RawTensor> {
         let tensor = self.tensor(name)?;
         if (tensor.rows, tensor.columns) == (rows, columns) {
             return Ok(tensor);
@@ -213,6 +213,11 @@ impl Gguf {
             tensor.rows,
             tensor.columns
         )))
+    }
+
+    /// Reads a matrix of weights that must have this shape, in a form that runs fast.
+    pub(crate) fn weights(&mut self, name: &str, rows: usize, columns: usize) -> Result<RawTensor> {
+        self.tensor_of(name, rows, columns)?.into_fast()
     }
 
     /// Reads a vector of this length, as f32.
@@ -231,7 +236,7 @@ impl Gguf {
 
 impl RawTensor {
     /// The tensor's values.
-    pub(crate) fn to_f32(&self) -> Result<Vec<f32>> {
+    fn to_f32(&self) -> Result<Vec<f32>> {
         let values = self.dtype.from_data(Cow::Borrowed(&self.bytes)).dequantize(self.rows * self.columns);
         let failed = |source: candle_core::Error| {
             Error::new(ErrorKind::Unsupported, format!("cannot read {:?} values", self.dtype)).with_source(source)
@@ -239,10 +244,39 @@ impl RawTensor {
         values.and_then(|values| f32_values(&values).map(<[f32]>::to_vec)).map_err(failed)
     }
 
+    /// The tensor in a form that runs fast: as it is, or as Q8_0 where candle multiplies its quantisation one value at
+    /// a time. That loses next to nothing, as each block of 32 values keeps its scale, with 8 bits a value instead of 4
+    /// or 5; and it costs memory, which the models that are still quantised so do not need much of.
+    ///
+    /// # Errors
+    /// If the quantisation cannot be multiplied with at all.
+    pub(crate) fn into_fast(self) -> Result<Self> {
+        use GgmlDType::{BF16, F16, F32, Q2K, Q3K, Q4_0, Q4K, Q5K, Q6K, Q8_0};
+        match self.dtype {
+            F32 | F16 | BF16 | Q4_0 | Q8_0 | Q2K | Q3K | Q4K | Q5K | Q6K => Ok(self),
+            dtype if is_slow(dtype) => {
+                let values = self.to_f32()?;
+                let mut blocks = Q8_0.cpu_zeros(values.len());
+                blocks.from_float(&values);
+                let tensor = QTensor::new(QStorage::Cpu(blocks), (self.rows, self.columns));
+                let bytes = tensor.and_then(|tensor| Ok(tensor.data()?.into_owned())).map_err(|source| {
+                    Error::new(ErrorKind::Unsupported, format!("cannot convert {dtype:?} weights")).with_source(source)
+                })?;
+                Ok(Self { dtype: Q8_0, bytes, ..self })
+            }
+            other => Err(unsupported(format!("weights quantised as {other:?} are not supported"))),
+        }
+    }
+
     /// The blocks as candle's kernels take them.
     pub(crate) fn into_blocks(self) -> Box<dyn QuantizedType> {
         self.dtype.from_data(Cow::Owned(self.bytes))
     }
+}
+
+/// Quantisations that are converted to Q8_0 before they run. They share its blocks of 32 values.
+pub(crate) fn is_slow(dtype: GgmlDType) -> bool {
+    matches!(dtype, GgmlDType::Q4_1 | GgmlDType::Q5_0 | GgmlDType::Q5_1)
 }
 
 /// The floats in what candle returns.

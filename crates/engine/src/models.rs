@@ -182,4 +182,19 @@ fn name_from(text: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::name_from;
+
+    #[test]
+    fn names_are_safe_file_names() {
+        for (text, name) in [
+            ("https://host/a/SmolLM2-135M.Q4_1.gguf", Some("smollm2-135m.q4_1")),
+            ("../../etc/passwd", Some("passwd")),
+            ("a b/c d.gguf", Some("c-d")),
+            ("...", None),
+            ("", None),
+        ] {
+            assert_eq!(name_from(text).as_deref(), name, "{text}");
+        }
+    }
+}

@@ -13,5 +13,6 @@ mod rope;
 
 pub(crate) use cache::KvCache;
 pub(crate) use config::Config;
+pub(crate) use linear::DENSE_ROWS;
 pub(crate) use llama::{Llama, Logits, Outcome, Slot, Workspace};
 pub(crate) use parallel::threads;

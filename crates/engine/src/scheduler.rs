@@ -6,11 +6,10 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use crate::generation::{Progress, Writer};
-use crate::nn::{KvCache, Llama, Logits, Outcome, Slot, Workspace};
+use crate::nn::{DENSE_ROWS, KvCache, Llama, Logits, Outcome, Slot, Workspace};
 use crate::text::Tokenizer;
 
 /// Rows of a prompt in one step when nobody else is answering: long enough that turning the weights into floats is
@@ -27,28 +26,6 @@ pub(crate) struct Job {
     /// Tokens of prompt and answer together; at most the model's context.
     pub(crate) capacity: usize,
     pub(crate) writer: Writer,
-    /// One place among the jobs there may be, given back when the job is dropped.
-    #[expect(dead_code, reason = "held for its drop")]
-    pub(crate) place: Place,
-}
-
-/// A count of jobs that are waiting or running, and one place in it.
-#[derive(Debug)]
-pub(crate) struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    /// Takes a place, if less than `most` are taken.
-    pub(crate) fn take(count: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
-        let next = |taken: usize| (taken < most).then_some(taken + 1);
-        count.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).ok()?;
-        Some(Self(Arc::clone(count)))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 /// What the thread works with.
@@ -110,23 +87,29 @@ impl Scheduler {
 
     /// One step of all sequences that answer, and a piece of the first prompt that is not fed yet.
     fn step(&self, running: &mut Vec<Sequence>, workspace: &mut Workspace) {
+        // The sequence whose prompt is fed comes first in a step; the scheduler keeps it first here, too.
+        if let Some(prompt) = running.iter().position(|sequence| !sequence.is_answering()) {
+            running[..=prompt].rotate_right(1);
+        }
         let piece = if running.iter().any(Sequence::is_answering) { IN_COMPANY } else { ALONE };
-        let prompt = running.iter().position(|sequence| !sequence.is_answering());
         let mut fed = Vec::with_capacity(running.len());
         let mut slots = Vec::with_capacity(running.len());
         let mut writers = Vec::with_capacity(running.len());
         for (index, sequence) in running.iter_mut().enumerate() {
-            let (tokens, logits) = if sequence.is_answering() {
+            let is_answering = sequence.is_answering();
+            let (tokens, logits) = if is_answering {
                 (std::slice::from_ref(&sequence.next), Logits::Last)
-            } else if prompt == Some(index) {
-                let end = sequence.job.prompt.len().min(sequence.fed + piece);
-                let last = end == sequence.job.prompt.len();
-                (&sequence.job.prompt[sequence.fed..end], if last { Logits::Last } else { Logits::None })
+            } else if index == 0 {
+                let prompt = &sequence.job.prompt;
+                let end = prompt.len().min(sequence.fed + piece);
+                let logits = if end == prompt.len() { Logits::Last } else { Logits::None };
+                (&prompt[sequence.fed..end], logits)
             } else {
                 continue;
             };
+            let dense = !is_answering && sequence.job.prompt.len() >= DENSE_ROWS;
             fed.push((index, tokens.len(), logits));
-            slots.push(Slot { tokens, cache: &mut sequence.cache, logits });
+            slots.push(Slot { tokens, cache: &mut sequence.cache, logits, dense });
             writers.push(&sequence.job.writer);
         }
         // A client that leaves ends the step at once, unless others would lose their work by it.
@@ -139,7 +122,7 @@ impl Scheduler {
             Err(error) => {
                 tracing::error!(%error, "a step failed");
                 for (index, _, _) in fed.into_iter().rev() {
-                    running.swap_remove(index).job.writer.fail(error.to_string());
+                    running.swap_remove(index).job.writer.fail(&error);
                 }
             }
         }

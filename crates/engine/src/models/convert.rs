@@ -1,8 +1,7 @@
 //! From the file as fetched to the file as run.
 //!
-//! candle multiplies by Q4_1, Q5_0 and Q5_1 weights one value at a time; as Q8_0 they run some four times faster and
-//! lose next to nothing (each block of 32 values has its own scale, with 8 bits a value instead of 4 or 5). All else is
-//! kept as it is.
+//! Weights whose quantisation has no fast way in candle are written as Q8_0, once, instead of at every start. All else
+//! is kept as it is.
 
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter};
@@ -13,7 +12,7 @@ use candle_core::quantized::gguf_file::{self, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::gguf::Gguf;
+use crate::gguf::{Gguf, is_slow};
 use crate::nn::Config;
 use crate::text::{Template, Tokenizer};
 
@@ -39,10 +38,6 @@ pub(super) fn convert(source: &Path, target: &Path) -> Result<PathBuf> {
         Error::new(ErrorKind::Corrupt, format!("cannot convert {}: {error}", source.display())).with_source(error)
     })?;
     Ok(target.to_owned())
-}
-
-fn is_slow(dtype: GgmlDType) -> bool {
-    matches!(dtype, GgmlDType::Q4_1 | GgmlDType::Q5_0 | GgmlDType::Q5_1)
 }
 
 fn write(source: &Path, target: &Path, gguf: &Gguf, slow: GgmlDType) -> candle_core::Result<()> {

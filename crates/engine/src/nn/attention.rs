@@ -1,7 +1,7 @@
 //! Causal attention with grouped queries, sequence by sequence: rows of different sequences never see each other.
 //!
-//! A sequence with few rows (decoding) walks its cache with dot products, one task a row and key head; one with many
-//! (a prompt) uses dense products, one task a head and block of rows.
+//! A row that decodes walks its cache with dot products, one task a row and key head; rows of a prompt use dense
+//! products, one task a head and block of rows.
 
 use std::cell::RefCell;
 
@@ -11,8 +11,6 @@ use super::gemm::{Matrix, multiply};
 use super::ops::{add_scaled, dot, softmax};
 use super::parallel::for_each_chunk;
 
-/// From this many rows of one sequence on, dense products are used.
-const DENSE_ROWS: usize = 8;
 /// Rows of one task of the dense way: its scores for 8192 positions are 2 MiB, about a core's own cache.
 const BLOCK_ROWS: usize = 64;
 
@@ -28,6 +26,8 @@ pub(super) struct Span<'a> {
     /// The position of the first row; the others follow.
     pub(super) start: usize,
     pub(super) rows: usize,
+    /// Whether they take the dense way.
+    pub(super) dense: bool,
     pub(super) cache: &'a KvCache,
 }
 
@@ -39,10 +39,10 @@ pub(super) fn attend(config: &Config, block: usize, spans: &[Span<'_>], out: &mu
     for span in spans {
         let (out, after) = rest.split_at_mut(span.rows * width);
         rest = after;
-        if span.rows < DENSE_ROWS {
-            narrow.push((span, out));
-        } else {
+        if span.dense {
             attend_dense(config, block, span, out, heads);
+        } else {
+            narrow.push((span, out));
         }
     }
     // Decoding rows of all sequences share one round of the pool. Their results are gathered in one buffer, because

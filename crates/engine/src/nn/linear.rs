@@ -3,6 +3,9 @@
 //! Few rows (decoding) are bound by reading the weights: candle's quantised dot products read them once, 8 bits a
 //! value. Many rows (a prompt) are bound by arithmetic: there it pays to turn the weights into floats once and let a
 //! dense product run over them. [`DENSE_ROWS`] is where the two cross, as `cargo xtask bench engine` measures it.
+//!
+//! The two round differently. So which one a row takes depends on its own prompt alone, never on what else is in the
+//! step; that is why the caller says it.
 
 use std::ops::Range;
 
@@ -13,8 +16,8 @@ use super::parallel::{for_each_chunk, threads};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gguf::{RawTensor, f32_values};
 
-/// From this many rows on the weights are dequantised.
-const DENSE_ROWS: usize = 24;
+/// From a prompt of this many tokens on its rows should take the dense way.
+pub(crate) const DENSE_ROWS: usize = 24;
 /// Weight rows dequantised at a time by one thread.
 const DEQUANTISE_ROWS: usize = 64;
 
@@ -61,10 +64,15 @@ impl Linear {
         self.blocks.dtype()
     }
 
-    /// Applies the layer to the rows of `x`. `dense` is scratch that grows to the size of the weights as floats.
-    pub(super) fn apply(&self, x: &[f32], out: &mut [f32], dense: &mut Vec<f32>) -> Result<()> {
-        let rows = x.len() / self.inputs;
-        if rows < DENSE_ROWS { self.apply_quantised(x, out) } else { self.apply_dense(x, out, dense) }
+    /// Applies the layer to the rows of `x`: the first `dense_rows` the dense way, the rest the quantised. `weights` is
+    /// scratch that grows to the size of the weights as floats.
+    pub(super) fn apply(&self, x: &[f32], dense_rows: usize, out: &mut [f32], weights: &mut Vec<f32>) -> Result<()> {
+        let (dense_x, x) = x.split_at(dense_rows * self.inputs);
+        let (dense_out, out) = out.split_at_mut(dense_rows * self.outputs);
+        if !dense_x.is_empty() {
+            self.apply_dense(dense_x, dense_out, weights);
+        }
+        if x.is_empty() { Ok(()) } else { self.apply_quantised(x, out) }
     }
 
     fn apply_quantised(&self, x: &[f32], out: &mut [f32]) -> Result<()> {
@@ -73,27 +81,26 @@ impl Linear {
         applied.map_err(|source| Error::new(ErrorKind::Unsupported, "a matrix product failed").with_source(source))
     }
 
-    fn apply_dense(&self, x: &[f32], out: &mut [f32], dense: &mut Vec<f32>) -> Result<()> {
+    fn apply_dense(&self, x: &[f32], out: &mut [f32], weights: &mut Vec<f32>) {
         let (inputs, outputs) = (self.inputs, self.outputs);
-        if dense.len() < inputs * outputs {
-            dense.resize(inputs * outputs, 0.0);
+        if weights.len() < inputs * outputs {
+            weights.resize(inputs * outputs, 0.0);
         }
-        let dense = &mut dense[..inputs * outputs];
-        for_each_chunk(dense, DEQUANTISE_ROWS * inputs, |index, chunk| {
+        let weights = &mut weights[..inputs * outputs];
+        for_each_chunk(weights, DEQUANTISE_ROWS * inputs, |index, chunk| {
             let first = index * DEQUANTISE_ROWS;
             self.dequantise(first..first + chunk.len() / inputs, chunk);
         });
-        let dense = &*dense;
+        let weights = &*weights;
         // Two blocks a thread: few enough that packing the weights again for each costs little, enough that a thread
         // that was held up does not hold up the rest.
-        let block = (x.len() / inputs).div_ceil(2 * threads()).max(DENSE_ROWS);
+        let block = (x.len() / inputs).div_ceil(2 * threads()).max(8);
         for_each_chunk(out, block * outputs, |index, out| {
             let rows = out.len() / outputs;
             let x = &x[index * block * inputs..][..rows * inputs];
-            let (left, right) = (Matrix::rows(x, inputs), Matrix::transposed(dense, inputs));
+            let (left, right) = (Matrix::rows(x, inputs), Matrix::transposed(weights, inputs));
             multiply((rows, inputs, outputs), 1.0, left, right, out, outputs);
         });
-        Ok(())
     }
 
     /// The weights of some rows, as floats.

@@ -43,6 +43,9 @@ pub(crate) struct Slot<'a> {
     pub(crate) tokens: &'a [u32],
     pub(crate) cache: &'a mut KvCache,
     pub(crate) logits: Logits,
+    /// Whether the rows take the way that is fast for many: those of a prompt of at least
+    /// [`DENSE_ROWS`](super::DENSE_ROWS) tokens, in whatever pieces it is fed. At most the first slot of a step.
+    pub(crate) dense: bool,
 }
 
 /// Which rows of a slot logits are wanted for.
@@ -75,7 +78,7 @@ pub(crate) struct Workspace {
     gate_up: Vec<f32>,
     activated: Vec<f32>,
     projected: Vec<f32>,
-    dense: Vec<f32>,
+    weights: Vec<f32>,
     angles: Vec<(f32, f32)>,
     logits: Vec<f32>,
 }
@@ -91,9 +94,9 @@ impl Llama {
     /// Reads the weights of a file.
     pub(crate) fn read(gguf: &mut Gguf) -> Result<Self> {
         let config = Config::read(gguf)?;
-        let embedding = Linear::new(gguf.tensor_of("token_embd.weight", config.vocabulary, config.width)?);
+        let embedding = Linear::new(gguf.weights("token_embd.weight", config.vocabulary, config.width)?);
         let output = if gguf.has_tensor("output.weight") {
-            Some(Linear::new(gguf.tensor_of("output.weight", config.vocabulary, config.width)?))
+            Some(Linear::new(gguf.weights("output.weight", config.vocabulary, config.width)?))
         } else {
             None
         };
@@ -122,10 +125,12 @@ impl Llama {
         workspace: &mut Workspace,
         stop: &dyn Fn() -> bool,
     ) -> Result<Outcome> {
-        let Workspace { x, norm, qkv, part, attended, heads, gate_up, activated, projected, dense, angles, logits } =
+        let Workspace { x, norm, qkv, part, attended, heads, gate_up, activated, projected, weights, angles, logits } =
             workspace;
         let config = &self.config;
         let rows: usize = slots.iter().map(|slot| slot.tokens.len()).sum();
+        let dense_rows = slots.first().filter(|first| first.dense).map_or(0, |first| first.tokens.len());
+        debug_assert!(slots.iter().skip(1).all(|slot| !slot.dense), "only the first slot may be dense");
         x.resize(rows * config.width, 0.0);
         norm.resize(rows * config.width, 0.0);
         attended.resize(rows * config.query_width(), 0.0);
@@ -137,14 +142,14 @@ impl Llama {
                 return Ok(Outcome::Stopped);
             }
             rms_norm(x, &block.attention_norm, config.epsilon, norm);
-            apply_stacked(&block.qkv, norm, qkv, part, dense)?;
+            apply_stacked(&block.qkv, norm, dense_rows, qkv, part, weights)?;
             self.attend(index, slots, qkv, angles, attended, heads);
-            block.attention_output.apply(attended, projected, dense)?;
+            block.attention_output.apply(attended, dense_rows, projected, weights)?;
             add(x, projected);
             rms_norm(x, &block.feed_forward_norm, config.epsilon, norm);
-            apply_stacked(&block.gate_up, norm, gate_up, part, dense)?;
+            apply_stacked(&block.gate_up, norm, dense_rows, gate_up, part, weights)?;
             silu_and_multiply(gate_up, config.feed_forward, activated);
-            block.down.apply(activated, projected, dense)?;
+            block.down.apply(activated, dense_rows, projected, weights)?;
             add(x, projected);
         }
         let wanted = select_rows(slots, x, config.width, part);
@@ -152,7 +157,9 @@ impl Llama {
         logits.resize(wanted * config.vocabulary, 0.0);
         if wanted > 0 {
             let output = self.output.as_ref().unwrap_or(&self.embedding);
-            output.apply(&norm[..wanted * config.width], logits, dense)?;
+            // One row a sequence is too few for the dense way; all rows of one are what checks ask for.
+            let dense_rows = if slots.iter().any(|slot| slot.logits == Logits::All) { dense_rows } else { 0 };
+            output.apply(&norm[..wanted * config.width], dense_rows, logits, weights)?;
         }
         for slot in slots {
             slot.cache.advance(slot.tokens.len());
@@ -208,7 +215,7 @@ impl Llama {
                 slot.cache.store(block, start + offset, keys, values);
             }
             let (rows, queries) = (slot.tokens.len(), &qkv[first * stride..]);
-            spans.push(Span { queries, stride, start, rows, cache: &*slot.cache });
+            spans.push(Span { queries, stride, start, rows, dense: slot.dense, cache: &*slot.cache });
             first += rows;
         }
         attend(config, block, &spans, out, heads);
@@ -226,21 +233,21 @@ impl Block {
             )));
         }
         let qkv = vec![
-            gguf.tensor_of(&name("attn_q"), config.query_width(), width)?,
-            gguf.tensor_of(&name("attn_k"), kv, width)?,
-            gguf.tensor_of(&name("attn_v"), kv, width)?,
+            gguf.weights(&name("attn_q"), config.query_width(), width)?,
+            gguf.weights(&name("attn_k"), kv, width)?,
+            gguf.weights(&name("attn_v"), kv, width)?,
         ];
         let gate_up = vec![
-            gguf.tensor_of(&name("ffn_gate"), forward, width)?,
-            gguf.tensor_of(&name("ffn_up"), forward, width)?,
+            gguf.weights(&name("ffn_gate"), forward, width)?,
+            gguf.weights(&name("ffn_up"), forward, width)?,
         ];
         Ok(Self {
             attention_norm: gguf.vector(&name("attn_norm"), width)?,
             qkv: stack(qkv),
-            attention_output: Linear::new(gguf.tensor_of(&name("attn_output"), width, config.query_width())?),
+            attention_output: Linear::new(gguf.weights(&name("attn_output"), width, config.query_width())?),
             feed_forward_norm: gguf.vector(&name("ffn_norm"), width)?,
             gate_up: stack(gate_up),
-            down: Linear::new(gguf.tensor_of(&name("ffn_down"), width, forward)?),
+            down: Linear::new(gguf.weights(&name("ffn_down"), width, forward)?),
         })
     }
 }
@@ -257,21 +264,22 @@ fn stack(tensors: Vec<RawTensor>) -> Vec<Linear> {
 fn apply_stacked(
     layers: &[Linear],
     x: &[f32],
+    dense_rows: usize,
     out: &mut Vec<f32>,
     part: &mut Vec<f32>,
-    dense: &mut Vec<f32>,
+    weights: &mut Vec<f32>,
 ) -> Result<(), Error> {
     let outputs: usize = layers.iter().map(Linear::outputs).sum();
     let rows = x.len() / layers[0].inputs();
     out.resize(rows * outputs, 0.0);
     if let [layer] = layers {
-        return layer.apply(x, out, dense);
+        return layer.apply(x, dense_rows, out, weights);
     }
     let mut column = 0;
     for layer in layers {
         let width = layer.outputs();
         part.resize(rows * width, 0.0);
-        layer.apply(x, part, dense)?;
+        layer.apply(x, dense_rows, part, weights)?;
         for (out, part) in out.chunks_exact_mut(outputs).zip(part.chunks_exact(width)) {
             out[column..column + width].copy_from_slice(part);
         }

@@ -58,19 +58,30 @@ impl Template {
         Ok(Self { environment, source: source.to_owned(), bos, eos })
     }
 
-    /// The prompt's tokens: special tokens where the template wrote them, plain text everywhere else.
+    /// The tokens of a conversation: special ones where the template wrote them, plain text everywhere else. With
+    /// `add_generation_prompt` they end where the model's answer begins.
     ///
     /// # Errors
     /// If a message holds what the model cannot read, or the template refuses the conversation.
-    pub(crate) fn prompt(&self, request: &ChatRequest, tokenizer: &Tokenizer) -> Result<Vec<u32>, RequestError> {
-        let (text, marker) = self.render(request, tokenizer)?;
-        let mut prompt = tokenizer.encode_marked(&text, marker);
-        tokenizer.add_bos(&mut prompt);
-        Ok(prompt)
+    pub(crate) fn tokens(
+        &self,
+        request: &ChatRequest,
+        tokenizer: &Tokenizer,
+        add_generation_prompt: bool,
+    ) -> Result<Vec<u32>, RequestError> {
+        let (text, marker) = self.render(request, tokenizer, add_generation_prompt)?;
+        let mut tokens = tokenizer.encode_marked(&text, marker);
+        tokenizer.add_bos(&mut tokens);
+        Ok(tokens)
     }
 
     /// The rendered text, and the marker in it.
-    fn render(&self, request: &ChatRequest, tokenizer: &Tokenizer) -> Result<(String, char), RequestError> {
+    fn render(
+        &self,
+        request: &ChatRequest,
+        tokenizer: &Tokenizer,
+        add_generation_prompt: bool,
+    ) -> Result<(String, char), RequestError> {
         let texts: Vec<String> =
             request.messages.iter().enumerate().map(|(i, message)| text_of(i, message)).collect::<Result<_, _>>()?;
         let marker = self.unused_character(&texts);
@@ -84,7 +95,7 @@ impl Template {
         let rendered = template.and_then(|template| {
             template.render(context! {
                 messages => messages,
-                add_generation_prompt => true,
+                add_generation_prompt => add_generation_prompt,
                 bos_token => self.bos.as_str(),
                 eos_token => self.eos.as_str(),
             })
@@ -131,6 +142,6 @@ mod tests {
         let source = "{{ ' a '.strip() }}{% if x is defined %}b{% endif %}\n  {% set y = 1 %}\n";
         let template = Template::compile(source, String::new(), String::new()).expect("it compiles");
         let chat = template.environment.get_template("chat").expect("it was added");
-        assert_eq!(chat.render(context! {}).expect("it renders"), "a\n");
+        assert_eq!(chat.render(context! {}).expect("it renders"), "a");
     }
 }

@@ -1,0 +1,200 @@
+//! Checks of the SmolLM2 model against a reference evaluation (llama.cpp in f32; see `data/`).
+//!
+//! They need the model's file, which is no part of the repository: `AURORA_TEST_MODEL` names it, and `.ci/run` fetches
+//! it and sets that. Without it this program says what it leaves out. It has no test harness, because a harness hides
+//! what a passing test says.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use aurora_chat::{ChatRequest, Delta, Message, Role, Update};
+use aurora_local::evaluate::{Evaluator, best};
+use aurora_local::{Engine, Options};
+use serde_json::Value;
+
+type Check = (&'static str, fn(&Evaluator, &Path));
+
+const CHECKS: &[Check] = &[
+    ("token_ids_match_exactly", token_ids),
+    ("rendered_conversations_have_the_reference_ids", conversations),
+    ("forced_best_tokens_agree_when_read_at_once", |model, _| forced(model, usize::MAX)),
+    ("forced_best_tokens_agree_when_read_in_pieces", |model, _| forced(model, 5)),
+    ("greedy_text_follows_the_reference", greedy),
+    ("greedy_text_does_not_depend_on_the_batch", together),
+];
+
+fn main() -> ExitCode {
+    let Some(path) = std::env::var_os("AURORA_TEST_MODEL") else {
+        println!("left out: {} checks of the SmolLM2 model; AURORA_TEST_MODEL is not set (.ci/run sets it)", CHECKS.len());
+        return ExitCode::SUCCESS;
+    };
+    let path = Path::new(&path);
+    let model = match Evaluator::load(path) {
+        Ok(model) => model,
+        Err(error) => {
+            println!("cannot load the model: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut failed = 0;
+    for (name, check) in CHECKS {
+        let run = std::panic::AssertUnwindSafe(|| check(&model, path));
+        let passed = std::panic::catch_unwind(run).is_ok();
+        failed += usize::from(!passed);
+        println!("check {name} ... {}", if passed { "ok" } else { "FAILED" });
+    }
+    println!("{} passed, {failed} failed", CHECKS.len() - failed);
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn token_ids(model: &Evaluator, _: &Path) {
+    // The bytes of the vocabulary's holes, which no token spells.
+    let hole = |byte: &u8| {
+        matches!(byte, 0x04 | 0x06 | 0x13 | 0x14 | 0x16 | 0x1d | 0xc0 | 0xc1 | 0xf1 | 0xf2 | 0xf5..=0xff)
+    };
+    let cases = cases(include_str!("data/smollm2-tokens.jsonl"));
+    assert!(cases.len() > 100);
+    for case in cases {
+        let text = text(&case["text"]);
+        let ids = model.encode(text);
+        assert_eq!(ids, ids_of(&case["ids"]), "{}", case["name"]);
+        let expected: Vec<u8> = text.bytes().filter(|byte| !hole(byte)).collect();
+        assert_eq!(model.decode(&ids), expected, "{}", case["name"]);
+    }
+}
+
+fn conversations(model: &Evaluator, _: &Path) {
+    let cases = cases(include_str!("data/smollm2-chat.jsonl"));
+    assert!(cases.iter().any(|case| case["ids_safe"].is_array()));
+    for case in cases {
+        let expected = if case["ids_safe"].is_array() { &case["ids_safe"] } else { &case["ids"] };
+        let add_generation_prompt = case["add_generation_prompt"] == true;
+        let ids = model.conversation(&request(&case), add_generation_prompt).expect("the template takes it");
+        assert_eq!(ids, ids_of(expected), "{}", case["name"]);
+    }
+}
+
+/// Feeds each text in pieces, and compares the best token after each position, and the mean negative log likelihood.
+fn forced(model: &Evaluator, piece: usize) {
+    let (mut all, mut equal, mut clear, mut clear_equal) = (0, 0, 0, 0);
+    for case in cases(include_str!("data/smollm2-forced.jsonl")) {
+        let ids = ids_of(&case["ids"]);
+        let top = ids_of(&case["top1"]);
+        let margins = floats(&case["top1_logit_margin"]);
+        let mut sequence = model.sequence(ids.len());
+        let mut nll = 0.0;
+        let mut position = 0;
+        for piece in ids.chunks(piece.min(ids.len())) {
+            for logits in model.read(&mut sequence, piece, true).expect("ids of the vocabulary") {
+                let same = best(logits) == top[position];
+                all += 1;
+                equal += usize::from(same);
+                clear += usize::from(margins[position] >= 0.5);
+                clear_equal += usize::from(same && margins[position] >= 0.5);
+                position += 1;
+                if let Some(&next) = ids.get(position) {
+                    nll += surprise(logits, next);
+                }
+            }
+        }
+        let mean = nll / (ids.len() - 1) as f64;
+        let expected = case["nll_mean"].as_f64().expect("a number");
+        assert!((mean - expected).abs() < 0.05, "{}: {mean:.4} nats, reference {expected:.4}", case["name"]);
+    }
+    let (share, clear_share) = (equal as f64 / all as f64, clear_equal as f64 / clear as f64);
+    println!("  best tokens: {:.2} % of {all}, {:.2} % of the {clear} clear ones", share * 100.0, clear_share * 100.0);
+    assert!(share >= 0.93 && clear_share >= 0.99);
+}
+
+fn greedy(_: &Evaluator, path: &Path) {
+    let engine = Engine::load(path, Options::named("smollm2")).expect("it loaded before");
+    for case in cases(include_str!("data/smollm2-greedy.jsonl")) {
+        let margins = floats(&case["margins"]);
+        // Up to here no quantised engine may go another way.
+        let sure = margins.iter().position(|&margin| margin < 0.5).unwrap_or(margins.len());
+        let ids = ids_of(&case["ids"]);
+        let request = ChatRequest { temperature: Some(0.0), max_tokens: Some(ids.len() as u32), ..request(&case) };
+        let (text, finish) = answer(&engine, &request);
+        let whole = self::text(&case["text"]);
+        if sure == margins.len() {
+            assert_eq!((text.as_str(), finish.as_str()), (whole, self::text(&case["finish"])), "{}", case["name"]);
+        } else {
+            let model = Evaluator::load(path).expect("it loaded before");
+            let certain = model.decode(&ids[..sure]);
+            assert!(text.as_bytes().starts_with(&certain), "{}: {text:?} and {whole:?}", case["name"]);
+        }
+    }
+}
+
+/// The same prompts alone and with seven others give the same tokens.
+fn together(model: &Evaluator, _: &Path) {
+    let prompts: Vec<Vec<u32>> =
+        cases(include_str!("data/smollm2-greedy.jsonl")).iter().map(|case| ids_of(&case["prompt_ids"])).collect();
+    let begin = |prompt: &Vec<u32>| {
+        let mut sequence = model.sequence(prompt.len() + 24);
+        let first = best(model.read(&mut sequence, prompt, false).expect("ids of the vocabulary")[0]);
+        (sequence, first)
+    };
+    let (mut sequences, mut tokens): (Vec<_>, Vec<_>) = prompts.iter().map(begin).unzip();
+    let mut batched: Vec<Vec<u32>> = tokens.iter().map(|&token| vec![token]).collect();
+    for _ in 0..16 {
+        tokens = model.read_together(&mut sequences, &tokens).expect("there is room");
+        tokens.iter().zip(&mut batched).for_each(|(&token, text)| text.push(token));
+    }
+    for (prompt, batched) in prompts.iter().zip(batched) {
+        let (mut sequence, mut token) = begin(prompt);
+        let mut alone = vec![token];
+        for _ in 0..16 {
+            token = best(model.read(&mut sequence, &[token], false).expect("there is room")[0]);
+            alone.push(token);
+        }
+        assert_eq!(alone, batched);
+    }
+}
+
+/// A whole answer and its finish reason.
+fn answer(engine: &Engine, request: &ChatRequest) -> (String, String) {
+    let mut generation = engine.generate(request).expect("a valid request");
+    let (mut text, mut finish) = (String::new(), String::new());
+    while let Some(update) = generation.blocking_next() {
+        match update {
+            Update::Delta(Delta::Text(piece)) => text.push_str(&piece),
+            Update::Delta(Delta::Finish(reason)) => finish = reason.as_str().to_owned(),
+            _ => {}
+        }
+    }
+    (text, finish)
+}
+
+/// The negative log likelihood of a token, in nats.
+fn surprise(logits: &[f32], token: u32) -> f64 {
+    let largest = f64::from(logits[best(logits) as usize]);
+    let sum: f64 = logits.iter().map(|&logit| (f64::from(logit) - largest).exp()).sum();
+    sum.ln() + largest - f64::from(logits[token as usize])
+}
+
+fn request(case: &Value) -> ChatRequest {
+    let message = |message: &Value| {
+        let role = Role::from_wire(text(&message["role"])).expect("a role");
+        Message::text(role, text(&message["content"]))
+    };
+    let messages = case["messages"].as_array().expect("an array").iter().map(message).collect();
+    ChatRequest { messages, ..ChatRequest::default() }
+}
+
+fn cases(lines: &str) -> Vec<Value> {
+    lines.lines().map(|line| serde_json::from_str(line).expect("valid JSON")).collect()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("text")
+}
+
+fn ids_of(value: &Value) -> Vec<u32> {
+    let id = |value: &Value| u32::try_from(value.as_u64().expect("a number")).expect("an id");
+    value.as_array().expect("an array").iter().map(id).collect()
+}
+
+fn floats(value: &Value) -> Vec<f64> {
+    value.as_array().expect("an array").iter().map(|value| value.as_f64().expect("a number")).collect()
+}
