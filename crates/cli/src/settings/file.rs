@@ -2,7 +2,7 @@
 //!
 //! The file is walked by hand instead of being deserialised, so that each mistake can be reported with file, line and
 //! full key, and all of them at once. Only keys whose function exists are accepted. Which value wins over which flag
-//! or variable is decided in [`super::resolve`](mod@super::resolve), not here.
+//! or variable is decided in [`super::load`], not here.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
