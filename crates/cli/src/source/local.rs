@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aurora_chat::{ChatRequest, End, Failure, FailureKind, Fault, Update};
 use aurora_local::models::{KNOWN, Progress, Store};
 use aurora_local::{Engine, Error, Options, Refusal};
+use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -90,7 +91,8 @@ impl Local {
             .map_err(|_| Problem::internal("the thread that loads the model ended"))?
             .map_err(Problem::config)?;
         Ok(match engine.generate(&request) {
-            Ok(generation) => Box::pin(generation),
+            // The last handle of an engine stops it when dropped, so the answer keeps this one.
+            Ok(generation) => Box::pin(generation.inspect(move |_| _ = &engine)),
             Err(refusal) => Box::pin(stream::iter([Update::End(refused(refusal))])),
         })
     }
