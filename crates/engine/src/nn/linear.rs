@@ -2,7 +2,7 @@
 //!
 //! Few rows (decoding) are bound by reading the weights: candle's quantised dot products read them once, 8 bits a
 //! value. Many rows (a prompt) are bound by arithmetic: there it pays to turn the weights into floats once and let a
-//! dense product run over them. [`DENSE_ROWS`] is where the two cross, as `cargo xtask bench engine` measures it.
+//! dense product run over them. [`DENSE_ROWS`] is where the two cross, as `cargo bench -p aurora-local` measures it.
 //!
 //! The two round differently. So which one a row takes depends on its own prompt alone, never on what else is in the
 //! step; that is why the caller says it.
