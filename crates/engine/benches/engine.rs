@@ -20,8 +20,12 @@ const PROMPT: usize = 512;
 const ANSWER: usize = 128;
 
 /// What is measured in a round, in the order of the table.
-const ROWS: [(&str, &str); 4] =
-    [("decode", "tokens/s"), ("prefill", "tokens/s"), ("first token", "ms"), ("load", "ms")];
+const ROWS: [(&str, &str); 4] = [
+    ("decode", "tokens/s"),
+    ("prefill", "tokens/s"),
+    ("first token", "ms"),
+    ("load", "ms"),
+];
 
 fn main() -> ExitCode {
     let Some(path) = std::env::var_os("AURORA_TEST_MODEL") else {
@@ -34,12 +38,18 @@ fn main() -> ExitCode {
         ours.push(measure(path));
         theirs.extend(llama_cpp());
     }
-    println!("{:12} {:9} {:>10} {:>10} {:>7}", "", "", "aurora", "llama.cpp", "ratio");
+    println!(
+        "{:12} {:9} {:>10} {:>10} {:>7}",
+        "", "", "aurora", "llama.cpp", "ratio"
+    );
     for (row, (name, unit)) in ROWS.iter().enumerate() {
         let (a, b) = (median(&ours, row), median(&theirs, row));
         println!("{name:12} {unit:9} {a:10.1} {b:10.1} {:7.2}", a / b);
     }
-    println!("peak memory  MB        {:10.1}  (this process, both ways of holding the model together)", peak_memory());
+    println!(
+        "peak memory  MB        {:10.1}  (this process, both ways of holding the model together)",
+        peak_memory()
+    );
     ExitCode::SUCCESS
 }
 
@@ -65,18 +75,30 @@ fn measure(path: &Path) -> [f64; 4] {
     drop(engine);
 
     let model = Evaluator::load(path).expect("the model loads");
-    let ids = model.encode(&"The keeper counted the ships that passed, and wrote their names down. ".repeat(60));
+    let ids =
+        model.encode(&"The keeper counted the ships that passed, and wrote their names down. ".repeat(60));
     let mut sequence = model.sequence(PROMPT + ANSWER);
     let since = Instant::now();
-    let mut token = best(model.read(&mut sequence, &ids[..PROMPT], false).expect("there is room")[0]);
+    let mut token = best(
+        model
+            .read(&mut sequence, &ids[..PROMPT], false)
+            .expect("there is room")[0],
+    );
     let prefill = PROMPT as f64 / since.elapsed().as_secs_f64();
     let mut sequence = model.sequence(64 + ANSWER);
-    model.read(&mut sequence, &ids[..64], false).expect("there is room");
+    model
+        .read(&mut sequence, &ids[..64], false)
+        .expect("there is room");
     let since = Instant::now();
     for _ in 0..ANSWER {
         token = best(model.read(&mut sequence, &[token], false).expect("there is room")[0]);
     }
-    [ANSWER as f64 / since.elapsed().as_secs_f64(), prefill, first, load]
+    [
+        ANSWER as f64 / since.elapsed().as_secs_f64(),
+        prefill,
+        first,
+        load,
+    ]
 }
 
 /// One round of llama.cpp's; `None` where its wheel is not installed.
@@ -84,7 +106,12 @@ fn llama_cpp() -> Option<[f64; 4]> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/llama_cpp.py");
     let output = Command::new("python3").arg(script).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
-    let numbers: Vec<f64> = text.lines().last()?.split(' ').filter_map(|number| number.parse().ok()).collect();
+    let numbers: Vec<f64> = text
+        .lines()
+        .last()?
+        .split(' ')
+        .filter_map(|number| number.parse().ok())
+        .collect();
     numbers.try_into().ok()
 }
 

@@ -13,7 +13,7 @@ use aurora_chat::{ChatRequest, RequestError, Start};
 use crate::error::{Error, ErrorKind, Result};
 use crate::generation::{Generation, Place, generation};
 use crate::gguf::Gguf;
-use crate::nn::Llama;
+use crate::nn::{Llama, Pool};
 use crate::scheduler::{Job, Scheduler};
 use crate::text::{Sampler, Stops, Template, Tokenizer};
 
@@ -25,13 +25,20 @@ pub struct Options {
     pub name: Option<String>,
     /// Requests answered at the same time, 8 by default. Each holds its own keys and values, for SmolLM2 46 KB a token.
     pub max_streams: usize,
+    /// Threads that steps run on; one for each core by default.
+    pub threads: Option<usize>,
     /// Requests that may wait besides, 64 by default; more are refused as [`Refusal::Busy`].
     pub max_queue: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { name: None, max_streams: 8, max_queue: 64 }
+        Self {
+            name: None,
+            threads: None,
+            max_streams: 8,
+            max_queue: 64,
+        }
     }
 }
 
@@ -39,7 +46,10 @@ impl Options {
     /// The defaults, with a name.
     #[must_use]
     pub fn named(name: impl Into<String>) -> Self {
-        Self { name: Some(name.into()), ..Self::default() }
+        Self {
+            name: Some(name.into()),
+            ..Self::default()
+        }
     }
 }
 
@@ -102,20 +112,35 @@ impl Engine {
         let model = Arc::new(Llama::read(&mut gguf)?);
         let tokenizer = Arc::new(Tokenizer::read(&gguf)?);
         let template = Template::read(&gguf, &tokenizer)?;
-        let stem = || path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let no_threads = |source| Error::new(ErrorKind::Machine, "cannot start a thread").with_source(source);
+        let pool = Pool::new(options.threads).map_err(no_threads)?;
+        let stem = || {
+            path.file_stem()
+                .map(|stem| stem.to_string_lossy().into_owned())
+                .unwrap_or_default()
+        };
         let info = ModelInfo {
             name: options.name.unwrap_or_else(stem),
             context: model.config().context,
             vocabulary: model.config().vocabulary,
             quantisation: gguf.quantisation(),
-            threads: crate::nn::threads(),
+            threads: pool.threads(),
         };
         let max_streams = options.max_streams.max(1);
         // Unbounded in type, bounded in fact: a job needs a place, and there are max_jobs of them.
         let (sender, jobs) = channel();
-        let scheduler = Scheduler { model, tokenizer: Arc::clone(&tokenizer), jobs, max_streams };
-        let thread = std::thread::Builder::new().name("aurora-engine".to_owned()).spawn(|| scheduler.run());
-        let thread = thread.map_err(|source| Error::new(ErrorKind::Machine, "cannot start a thread").with_source(source))?;
+        let scheduler = Scheduler {
+            model,
+            tokenizer: Arc::clone(&tokenizer),
+            pool,
+            jobs,
+            max_streams,
+        };
+        let thread = std::thread::Builder::new()
+            .name("aurora-engine".to_owned())
+            .spawn(|| scheduler.run());
+        let thread = thread
+            .map_err(|source| Error::new(ErrorKind::Machine, "cannot start a thread").with_source(source))?;
         Ok(Self(Arc::new(Inner {
             info,
             tokenizer,
@@ -148,10 +173,24 @@ impl Engine {
         let prompt = inner.prompt(request)?;
         let limit = request.max_tokens.map_or(usize::MAX, |limit| limit as usize);
         let limit = limit.clamp(1, inner.info.context - prompt.len());
-        let start = Start { model: inner.info.name.clone(), endpoint: "local".to_owned(), stream: None };
-        let (writer, generation) =
-            generation(start, prompt.len(), limit, Sampler::new(request), Stops::new(&request.stop), place);
-        let job = Job { capacity: prompt.len() + limit, prompt, writer };
+        let start = Start {
+            model: inner.info.name.clone(),
+            endpoint: "local".to_owned(),
+            stream: None,
+        };
+        let (writer, generation) = generation(
+            start,
+            prompt.len(),
+            limit,
+            Sampler::new(request),
+            Stops::new(&request.stop),
+            place,
+        );
+        let job = Job {
+            capacity: prompt.len() + limit,
+            prompt,
+            writer,
+        };
         let sender = inner.sender.as_ref().ok_or(Refusal::Stopped)?;
         sender.send(job).map_err(|_| Refusal::Stopped)?;
         Ok(generation)
@@ -164,15 +203,27 @@ const BUSY: Duration = Duration::from_secs(2);
 /// Refuses what the engine does not do, instead of answering as if it had not been asked.
 fn check(request: &ChatRequest) -> Result<(), RequestError> {
     let refuse = |param: &str, why: &str| {
-        Err(RequestError { message: format!("{param}: {why}"), param: Some(param.to_owned()), code: None })
+        Err(RequestError {
+            message: format!("{param}: {why}"),
+            param: Some(param.to_owned()),
+            code: None,
+        })
     };
     if !request.tools.is_empty() {
         return refuse("tools", "the local model does not call tools");
     }
-    if request.extra.get("logprobs").is_some_and(|value| value.as_bool() == Some(true)) {
+    if request
+        .extra
+        .get("logprobs")
+        .is_some_and(|value| value.as_bool() == Some(true))
+    {
         return refuse("logprobs", "the local model does not report log probabilities");
     }
-    let format = request.response_format.as_ref().and_then(|format| format.get("type")).and_then(|kind| kind.as_str());
+    let format = request
+        .response_format
+        .as_ref()
+        .and_then(|format| format.get("type"))
+        .and_then(|kind| kind.as_str());
     if format.is_some_and(|format| format != "text") {
         return refuse("response_format", "the local model answers in plain text only");
     }
@@ -184,7 +235,11 @@ impl Inner {
     fn prompt(&self, request: &ChatRequest) -> Result<Vec<u32>, RequestError> {
         let context = self.info.context;
         // A prompt that cannot fit whatever it says is refused before it costs a second of tokenising.
-        let bytes = request.messages.iter().map(|message| message.plain_text().len()).sum();
+        let bytes = request
+            .messages
+            .iter()
+            .map(|message| message.plain_text().len())
+            .sum();
         let least = self.tokenizer.least_tokens(bytes);
         if least >= context {
             return Err(too_long(&format!("at least {least}"), context));
@@ -192,9 +247,17 @@ impl Inner {
         let prompt = self.template.tokens(request, &self.tokenizer, true)?;
         if prompt.is_empty() {
             let message = "messages: the model's chat template made an empty prompt of them".to_owned();
-            return Err(RequestError { message, param: Some("messages".to_owned()), code: None });
+            return Err(RequestError {
+                message,
+                param: Some("messages".to_owned()),
+                code: None,
+            });
         }
-        if prompt.len() >= context { Err(too_long(&prompt.len().to_string(), context)) } else { Ok(prompt) }
+        if prompt.len() >= context {
+            Err(too_long(&prompt.len().to_string(), context))
+        } else {
+            Ok(prompt)
+        }
     }
 }
 
@@ -213,7 +276,11 @@ impl Drop for Inner {
     fn drop(&mut self) {
         // Without a sender the thread ends after the step it is in.
         self.sender = None;
-        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self
+            .thread
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(thread) = thread
             && thread.join().is_err()
         {
@@ -224,6 +291,8 @@ impl Drop for Inner {
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine").field("info", &self.0.info).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("info", &self.0.info)
+            .finish_non_exhaustive()
     }
 }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use aurora_chat::{ChatRequest, RequestError};
 
 use crate::error::Result;
+use crate::error::{Error, ErrorKind};
 use crate::gguf::Gguf;
-use crate::nn::{DENSE_ROWS, KvCache, Llama, Logits, Outcome, Slot, Workspace};
+use crate::nn::{DENSE_ROWS, KvCache, Llama, Logits, Outcome, Pool, Slot, Workspace};
 use crate::text::{Template, Tokenizer};
 
 /// A loaded model, to be driven by hand.
@@ -17,6 +18,7 @@ pub struct Evaluator {
     model: Arc<Llama>,
     tokenizer: Arc<Tokenizer>,
     template: Template,
+    pool: Pool,
 }
 
 /// A sequence of tokens that a model has read.
@@ -36,7 +38,14 @@ impl Evaluator {
         let model = Arc::new(Llama::read(&mut gguf)?);
         let tokenizer = Arc::new(Tokenizer::read(&gguf)?);
         let template = Template::read(&gguf, &tokenizer)?;
-        Ok(Self { model, tokenizer, template })
+        let no_threads = |source| Error::new(ErrorKind::Machine, "cannot start a thread").with_source(source);
+        let pool = Pool::new(None).map_err(no_threads)?;
+        Ok(Self {
+            model,
+            tokenizer,
+            template,
+            pool,
+        })
     }
 
     /// The tokens of plain text: nothing in it is special.
@@ -50,7 +59,10 @@ impl Evaluator {
     /// The bytes of tokens; control tokens have none.
     #[must_use]
     pub fn decode(&self, ids: &[u32]) -> Vec<u8> {
-        ids.iter().flat_map(|&id| self.tokenizer.bytes(id)).copied().collect()
+        ids.iter()
+            .flat_map(|&id| self.tokenizer.bytes(id))
+            .copied()
+            .collect()
     }
 
     /// The tokens of a conversation, rendered with the model's chat template; with the beginning of the answer after
@@ -58,8 +70,13 @@ impl Evaluator {
     ///
     /// # Errors
     /// If the template or the model refuses the conversation.
-    pub fn conversation(&self, request: &ChatRequest, add_generation_prompt: bool) -> Result<Vec<u32>, RequestError> {
-        self.template.tokens(request, &self.tokenizer, add_generation_prompt)
+    pub fn conversation(
+        &self,
+        request: &ChatRequest,
+        add_generation_prompt: bool,
+    ) -> Result<Vec<u32>, RequestError> {
+        self.template
+            .tokens(request, &self.tokenizer, add_generation_prompt)
     }
 
     /// Whether a token ends an answer.
@@ -71,7 +88,10 @@ impl Evaluator {
     /// An empty sequence for at most `capacity` tokens.
     #[must_use]
     pub fn sequence(&self, capacity: usize) -> Sequence {
-        Sequence { cache: KvCache::new(self.model.config(), capacity), workspace: Workspace::default() }
+        Sequence {
+            cache: KvCache::new(self.model.config(), capacity),
+            workspace: Workspace::default(),
+        }
     }
 
     /// Reads tokens in one step; returns the logits after the last, or after each.
@@ -81,8 +101,16 @@ impl Evaluator {
     pub fn read<'a>(&self, sequence: &'a mut Sequence, tokens: &[u32], all: bool) -> Result<Vec<&'a [f32]>> {
         let logits = if all { Logits::All } else { Logits::Last };
         let dense = tokens.len() >= DENSE_ROWS;
-        let mut slots = [Slot { tokens, cache: &mut sequence.cache, logits, dense }];
-        match self.model.step(&mut slots, &mut sequence.workspace, &|| false)? {
+        let mut slots = [Slot {
+            tokens,
+            cache: &mut sequence.cache,
+            logits,
+            dense,
+        }];
+        match self
+            .pool
+            .run(|| self.model.step(&mut slots, &mut sequence.workspace, &|| false))?
+        {
             Outcome::Done | Outcome::Stopped => {}
         }
         let vocabulary = self.model.config().vocabulary;
@@ -94,7 +122,10 @@ impl Evaluator {
     /// # Errors
     /// As [`Self::read`].
     pub fn read_together(&self, sequences: &mut [Sequence], tokens: &[u32]) -> Result<Vec<u32>> {
-        let mut workspace = sequences.first_mut().map(|first| std::mem::take(&mut first.workspace)).unwrap_or_default();
+        let mut workspace = sequences
+            .first_mut()
+            .map(|first| std::mem::take(&mut first.workspace))
+            .unwrap_or_default();
         let mut slots: Vec<Slot<'_>> = sequences
             .iter_mut()
             .zip(tokens)
@@ -105,10 +136,16 @@ impl Evaluator {
                 dense: false,
             })
             .collect();
-        let outcome = self.model.step(&mut slots, &mut workspace, &|| false)?;
+        let outcome = self
+            .pool
+            .run(|| self.model.step(&mut slots, &mut workspace, &|| false))?;
         debug_assert_eq!(outcome, Outcome::Done, "nothing stops this step");
         let vocabulary = self.model.config().vocabulary;
-        let best_of = workspace.logits_mut().chunks_exact(vocabulary).map(best).collect();
+        let best_of = workspace
+            .logits_mut()
+            .chunks_exact(vocabulary)
+            .map(best)
+            .collect();
         if let Some(first) = sequences.first_mut() {
             first.workspace = workspace;
         }

@@ -47,14 +47,20 @@ impl Generation {
         if self.ended {
             return None;
         }
-        let update = self.updates.blocking_recv().unwrap_or_else(|| Update::End(stopped()));
+        let update = self
+            .updates
+            .blocking_recv()
+            .unwrap_or_else(|| Update::End(stopped()));
         self.ended = matches!(update, Update::End(_));
         Some(update)
     }
 }
 
 fn stopped() -> End {
-    let failure = Failure::new(FailureKind::Internal, "the local engine stopped before the answer was finished");
+    let failure = Failure::new(
+        FailureKind::Internal,
+        "the local engine stopped before the answer was finished",
+    );
     End::failed(Fault::Server, failure)
 }
 
@@ -80,7 +86,9 @@ impl Place {
     /// Takes a place, if less than `most` are taken.
     pub(crate) fn take(count: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
         let next = |taken: usize| (taken < most).then_some(taken + 1);
-        count.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).ok()?;
+        count
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, next)
+            .ok()?;
         Some(Self(Arc::clone(count)))
     }
 }
@@ -113,11 +121,27 @@ pub(crate) fn generation(
     place: Place,
 ) -> (Writer, Generation) {
     let (updates, receiver) = mpsc::channel(limit + 8);
-    let usage = Usage { input_tokens: prompt as u64, ..Usage::default() };
-    let writer =
-        Writer { updates, sampler, assembler: Assembler::default(), stops, usage, remaining: limit, place: Some(place) };
+    let usage = Usage {
+        input_tokens: prompt as u64,
+        ..Usage::default()
+    };
+    let writer = Writer {
+        updates,
+        sampler,
+        assembler: Assembler::default(),
+        stops,
+        usage,
+        remaining: limit,
+        place: Some(place),
+    };
     writer.send(Update::Start(start));
-    (writer, Generation { updates: receiver, ended: false })
+    (
+        writer,
+        Generation {
+            updates: receiver,
+            ended: false,
+        },
+    )
 }
 
 impl Writer {
@@ -150,7 +174,10 @@ impl Writer {
     /// Ends the answer with a failure of the engine.
     pub(crate) fn fail(mut self, error: &crate::Error) {
         self.place = None;
-        self.send(Update::End(End::failed(Fault::Server, Failure::new(FailureKind::Internal, error.to_string()))));
+        self.send(Update::End(End::failed(
+            Fault::Server,
+            Failure::new(FailureKind::Internal, error.to_string()),
+        )));
     }
 
     /// Ends the answer, with what was held back for characters and stop strings.

@@ -10,7 +10,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use candle_core::quantized::gguf_file::{Content, Value};
-use candle_core::quantized::{GgmlDType, QStorage, QTensor, QuantizedType};
+use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 
 use crate::error::{Error, ErrorKind, Result, corrupt, unsupported};
 
@@ -34,17 +34,31 @@ impl Gguf {
     /// Opens a file and reads its header.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|source| Error::io("open", path, source))?;
-        let length = file.metadata().map_err(|source| Error::io("read", path, source))?.len();
+        let length = file
+            .metadata()
+            .map_err(|source| Error::io("read", path, source))?
+            .len();
         let mut file = BufReader::with_capacity(1 << 20, file);
         let mut magic = [0; 4];
         if file.read_exact(&mut magic).is_err() || &magic != b"GGUF" {
-            return Err(corrupt(format!("{} is not a GGUF file (it does not begin with \"GGUF\")", path.display())));
+            return Err(corrupt(format!(
+                "{} is not a GGUF file (it does not begin with \"GGUF\")",
+                path.display()
+            )));
         }
         file.rewind().map_err(|source| Error::io("read", path, source))?;
         let content = Content::read(&mut file).map_err(|source| {
-            corrupt(format!("{}: the GGUF header is damaged: {source}", path.display())).with_source(source)
+            corrupt(format!(
+                "{}: the GGUF header is damaged: {source}",
+                path.display()
+            ))
+            .with_source(source)
         })?;
-        let gguf = Self { path: path.to_owned(), file, content };
+        let gguf = Self {
+            path: path.to_owned(),
+            file,
+            content,
+        };
         gguf.check_extent(length)?;
         Ok(gguf)
     }
@@ -52,10 +66,16 @@ impl Gguf {
     /// Every tensor must lie inside the file: a download that broke off is found here.
     fn check_extent(&self, length: u64) -> Result<()> {
         for (name, info) in &self.content.tensor_infos {
-            let elements = info.shape.dims().iter().try_fold(1_usize, |product, &d| product.checked_mul(d));
+            let elements = info
+                .shape
+                .dims()
+                .iter()
+                .try_fold(1_usize, |product, &d| product.checked_mul(d));
             let bytes = elements
                 .filter(|elements| elements.is_multiple_of(info.ggml_dtype.block_size()))
-                .and_then(|elements| (elements / info.ggml_dtype.block_size()).checked_mul(info.ggml_dtype.type_size()));
+                .and_then(|elements| {
+                    (elements / info.ggml_dtype.block_size()).checked_mul(info.ggml_dtype.type_size())
+                });
             let end = bytes
                 .and_then(|bytes| info.offset.checked_add(bytes as u64))
                 .and_then(|end| end.checked_add(self.content.tensor_data_offset));
@@ -68,7 +88,10 @@ impl Gguf {
                     )));
                 }
                 None => {
-                    return Err(corrupt(format!("{}: tensor {name} has an impossible size", self.path.display())));
+                    return Err(corrupt(format!(
+                        "{}: tensor {name} has an impossible size",
+                        self.path.display()
+                    )));
                 }
             }
         }
@@ -90,7 +113,10 @@ impl Gguf {
     /// The quantisation of most weights.
     pub(crate) fn quantisation(&self) -> String {
         let infos = &self.content.tensor_infos;
-        let dtype = infos.get("blk.0.ffn_down.weight").or_else(|| infos.values().next()).map(|info| info.ggml_dtype);
+        let dtype = infos
+            .get("blk.0.ffn_down.weight")
+            .or_else(|| infos.values().next())
+            .map(|info| info.ggml_dtype);
         dtype.map_or_else(|| "empty".to_owned(), |dtype| format!("{dtype:?}"))
     }
 
@@ -101,7 +127,9 @@ impl Gguf {
 
     /// A whole number; the specification writes most as u32, some converters as u64 or i32.
     pub(crate) fn integer(&self, key: &str) -> Result<Option<usize>> {
-        let Some(value) = self.value(key) else { return Ok(None) };
+        let Some(value) = self.value(key) else {
+            return Ok(None);
+        };
         let number = match *value {
             Value::U8(n) => Some(u64::from(n)),
             Value::U16(n) => Some(u64::from(n)),
@@ -123,7 +151,12 @@ impl Gguf {
         if range.contains(&number) {
             return Ok(number);
         }
-        let message = format!("{}: {key} is {number}, outside {} to {}", self.path.display(), range.start(), range.end());
+        let message = format!(
+            "{}: {key} is {number}, outside {} to {}",
+            self.path.display(),
+            range.start(),
+            range.end()
+        );
         Err(corrupt(message))
     }
 
@@ -131,7 +164,10 @@ impl Gguf {
         match self.value(key) {
             None => Ok(None),
             Some(Value::F32(number)) if number.is_finite() => Ok(Some(*number)),
-            #[expect(clippy::cast_possible_truncation, reason = "these are settings near 1, not data")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "these are settings near 1, not data"
+            )]
             Some(Value::F64(number)) if number.is_finite() => Ok(Some(*number as f32)),
             Some(_) => Err(self.wrong_type(key, "a number")),
         }
@@ -154,18 +190,30 @@ impl Gguf {
     }
 
     pub(crate) fn strings(&self, key: &str) -> Result<Vec<&str>> {
-        let Some(Value::Array(values)) = self.value(key) else { return Err(self.missing(key)) };
-        let text = |value| match value {
-            &Value::String(ref text) => Ok(text.as_str()),
-            _ => Err(self.wrong_type(key, "a list of texts")),
+        let Some(Value::Array(values)) = self.value(key) else {
+            return Err(self.missing(key));
         };
-        values.iter().map(text).collect()
+        let texts: Option<Vec<&str>> = values
+            .iter()
+            .map(|value| {
+                if let Value::String(text) = value {
+                    Some(text.as_str())
+                } else {
+                    None
+                }
+            })
+            .collect();
+        texts.ok_or_else(|| self.wrong_type(key, "a list of texts"))
     }
 
     /// An array of numbers, empty if the file has none.
     pub(crate) fn numbers(&self, key: &str) -> Result<Vec<f32>> {
-        let Some(value) = self.value(key) else { return Ok(Vec::new()) };
-        let Value::Array(values) = value else { return Err(self.wrong_type(key, "a list")) };
+        let Some(value) = self.value(key) else {
+            return Ok(Vec::new());
+        };
+        let Value::Array(values) = value else {
+            return Err(self.wrong_type(key, "a list"));
+        };
         let number = |value: &Value| match *value {
             Value::F32(number) => Ok(number),
             #[expect(clippy::cast_precision_loss, reason = "token types and scores are small")]
@@ -179,12 +227,19 @@ impl Gguf {
 
     /// Reads a tensor's blocks.
     fn tensor(&mut self, name: &str) -> Result<RawTensor> {
-        let Some(info) = self.content.tensor_infos.get(name) else { return Err(self.missing(name)) };
+        let Some(info) = self.content.tensor_infos.get(name) else {
+            return Err(self.missing(name));
+        };
         let dtype = info.ggml_dtype;
         let (rows, columns) = match *info.shape.dims() {
             [columns] => (1, columns),
             [rows, columns] => (rows, columns),
-            _ => return Err(corrupt(format!("{}: tensor {name} has too many dimensions", self.path.display()))),
+            _ => {
+                return Err(corrupt(format!(
+                    "{}: tensor {name} has too many dimensions",
+                    self.path.display()
+                )));
+            }
         };
         if columns == 0 || !columns.is_multiple_of(dtype.block_size()) {
             return Err(corrupt(format!(
@@ -196,9 +251,17 @@ impl Gguf {
         let length = rows * columns / dtype.block_size() * dtype.type_size();
         let start = self.content.tensor_data_offset + info.offset;
         let mut bytes = vec![0; length];
-        let read = self.file.seek(SeekFrom::Start(start)).and_then(|_| self.file.read_exact(&mut bytes));
+        let read = self
+            .file
+            .seek(SeekFrom::Start(start))
+            .and_then(|_| self.file.read_exact(&mut bytes));
         read.map_err(|source| Error::io("read", &self.path, source))?;
-        Ok(RawTensor { dtype, rows, columns, bytes })
+        Ok(RawTensor {
+            dtype,
+            rows,
+            columns,
+            bytes,
+        })
     }
 
     /// Reads a tensor that must have this shape.
@@ -226,7 +289,10 @@ impl Gguf {
     }
 
     fn missing(&self, key: &str) -> Error {
-        corrupt(format!("{} has no {key}: it is damaged, or not a language model", self.path.display()))
+        corrupt(format!(
+            "{} has no {key}: it is damaged, or not a language model",
+            self.path.display()
+        ))
     }
 
     fn wrong_type(&self, key: &str, expected: &str) -> Error {
@@ -237,11 +303,20 @@ impl Gguf {
 impl RawTensor {
     /// The tensor's values.
     fn to_f32(&self) -> Result<Vec<f32>> {
-        let values = self.dtype.from_data(Cow::Borrowed(&self.bytes)).dequantize(self.rows * self.columns);
+        let values = self
+            .dtype
+            .from_data(Cow::Borrowed(&self.bytes))
+            .dequantize(self.rows * self.columns);
         let failed = |source: candle_core::Error| {
-            Error::new(ErrorKind::Unsupported, format!("cannot read {:?} values", self.dtype)).with_source(source)
+            Error::new(
+                ErrorKind::Unsupported,
+                format!("cannot read {:?} values", self.dtype),
+            )
+            .with_source(source)
         };
-        values.and_then(|values| f32_values(&values).map(<[f32]>::to_vec)).map_err(failed)
+        values
+            .and_then(|values| f32_values(&values).map(<[f32]>::to_vec))
+            .map_err(failed)
     }
 
     /// The tensor in a form that runs fast: as it is, or as Q8_0 where candle multiplies its quantisation one value at
@@ -259,18 +334,25 @@ impl RawTensor {
                 let mut blocks = Q8_0.cpu_zeros(values.len());
                 blocks.from_float(&values);
                 let tensor = QTensor::new(QStorage::Cpu(blocks), (self.rows, self.columns));
-                let bytes = tensor.and_then(|tensor| Ok(tensor.data()?.into_owned())).map_err(|source| {
-                    Error::new(ErrorKind::Unsupported, format!("cannot convert {dtype:?} weights")).with_source(source)
-                })?;
-                Ok(Self { dtype: Q8_0, bytes, ..self })
+                let bytes = tensor
+                    .and_then(|tensor| Ok(tensor.data()?.into_owned()))
+                    .map_err(|source| {
+                        Error::new(
+                            ErrorKind::Unsupported,
+                            format!("cannot convert {dtype:?} weights"),
+                        )
+                        .with_source(source)
+                    })?;
+                Ok(Self {
+                    dtype: Q8_0,
+                    bytes,
+                    ..self
+                })
             }
-            other => Err(unsupported(format!("weights quantised as {other:?} are not supported"))),
+            other => Err(unsupported(format!(
+                "weights quantised as {other:?} are not supported"
+            ))),
         }
-    }
-
-    /// The blocks as candle's kernels take them.
-    pub(crate) fn into_blocks(self) -> Box<dyn QuantizedType> {
-        self.dtype.from_data(Cow::Owned(self.bytes))
     }
 }
 
@@ -280,7 +362,7 @@ pub(crate) fn is_slow(dtype: GgmlDType) -> bool {
 }
 
 /// The floats in what candle returns.
-pub(crate) fn f32_values(storage: &candle_core::CpuStorage) -> candle_core::Result<&[f32]> {
+fn f32_values(storage: &candle_core::CpuStorage) -> candle_core::Result<&[f32]> {
     use candle_core::backend::BackendStorage;
     match storage {
         candle_core::CpuStorage::F32(values) => Ok(values),

@@ -82,7 +82,9 @@ impl Store {
     /// The store in a folder, which need not exist yet.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into() }
+        Self {
+            folder: folder.into(),
+        }
     }
 
     /// A model's file, if it is there and whole.
@@ -92,7 +94,9 @@ impl Store {
         let path = self.file(&name);
         let bytes = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?.len();
         // Without a record it was put there by hand, and loading it will tell.
-        self.record(&name).is_none_or(|record| record.bytes == bytes).then_some(path)
+        self.record(&name)
+            .is_none_or(|record| record.bytes == bytes)
+            .then_some(path)
     }
 
     /// The models that are there, by name.
@@ -108,7 +112,11 @@ impl Store {
         let names = files.filter_map(|file| {
             let path = file.ok()?.path();
             let is_model = path.extension().is_some_and(|extension| extension == "gguf");
-            if is_model { path.file_stem()?.to_str().map(str::to_owned) } else { None }
+            if is_model {
+                path.file_stem()?.to_str().map(str::to_owned)
+            } else {
+                None
+            }
         });
         let mut entries: Vec<Entry> = names.filter_map(|name| self.entry(&name)).collect();
         entries.sort_by(|a, b| a.name.cmp(&b.name));
@@ -124,13 +132,22 @@ impl Store {
         let path = clean.map(|name| self.file(&name)).filter(|path| path.exists());
         let Some(path) = path else {
             let there: Vec<String> = self.list()?.into_iter().map(|entry| entry.name).collect();
-            let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
-            return Err(Error::new(ErrorKind::NotFound, format!("there is no local model '{name}' (there: {there})")));
+            let there = if there.is_empty() {
+                "none".to_owned()
+            } else {
+                there.join(", ")
+            };
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("there is no local model '{name}' (there: {there})"),
+            ));
         };
         fs::remove_file(&path).map_err(|source| Error::io("remove", &path, source))?;
         let record = self.record_file(name);
         match fs::remove_file(&record) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", record, error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::io("remove", record, error))
+            }
             _ => Ok(()),
         }
     }
@@ -150,12 +167,20 @@ impl Store {
     fn entry(&self, name: &str) -> Option<Entry> {
         let path = self.file(name);
         let bytes = fs::metadata(&path).ok()?.len();
-        let (context, quantisation) = match Gguf::open(&path).and_then(|gguf| Ok((Config::read(&gguf)?, gguf))) {
-            Ok((config, gguf)) => (config.context, gguf.quantisation()),
-            Err(error) => (0, format!("unusable: {error}")),
-        };
+        let (context, quantisation) =
+            match Gguf::open(&path).and_then(|gguf| Ok((Config::read(&gguf)?, gguf))) {
+                Ok((config, gguf)) => (config.context, gguf.quantisation()),
+                Err(error) => (0, format!("unusable: {error}")),
+            };
         let source = self.record(name).map(|record| record.source);
-        Some(Entry { name: name.to_owned(), path, bytes, context, quantisation, source })
+        Some(Entry {
+            name: name.to_owned(),
+            path,
+            bytes,
+            context,
+            quantisation,
+            source,
+        })
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -174,8 +199,17 @@ impl Store {
 /// A model's name from a file's: lower case, no ending, only what is safe in a file name. `None` if nothing is left.
 fn name_from(text: &str) -> Option<String> {
     let stem = Path::new(text).file_name()?.to_str()?;
-    let stem = stem.strip_suffix(".gguf").or_else(|| stem.strip_suffix(".GGUF")).unwrap_or(stem);
-    let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
+    let stem = stem
+        .strip_suffix(".gguf")
+        .or_else(|| stem.strip_suffix(".GGUF"))
+        .unwrap_or(stem);
+    let safe = |c: char| {
+        if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') {
+            c
+        } else {
+            '-'
+        }
+    };
     let name: String = stem.to_ascii_lowercase().chars().map(safe).collect();
     let name = name.trim_matches(['.', '-']).to_owned();
     (!name.is_empty() && name.len() <= 100).then_some(name)

@@ -1,7 +1,8 @@
 //! The forward pass: rows of tokens in, logits out. Nothing here knows of text, requests or threads of its own; the
-//! work is spread over candle's pool.
+//! work is spread over the pool that a step runs in.
 
 mod attention;
+mod blocks;
 mod cache;
 mod config;
 mod gemm;
@@ -15,4 +16,4 @@ pub(crate) use cache::KvCache;
 pub(crate) use config::Config;
 pub(crate) use linear::DENSE_ROWS;
 pub(crate) use llama::{Llama, Logits, Outcome, Slot, Workspace};
-pub(crate) use parallel::threads;
+pub(crate) use parallel::Pool;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use crate::generation::{Progress, Writer};
-use crate::nn::{DENSE_ROWS, KvCache, Llama, Logits, Outcome, Slot, Workspace};
+use crate::nn::{DENSE_ROWS, KvCache, Llama, Logits, Outcome, Pool, Slot, Workspace};
 use crate::text::Tokenizer;
 
 /// Rows of a prompt in one step when nobody else is answering: long enough that turning the weights into floats is
@@ -32,6 +32,7 @@ pub(crate) struct Job {
 pub(crate) struct Scheduler {
     pub(crate) model: Arc<Llama>,
     pub(crate) tokenizer: Arc<Tokenizer>,
+    pub(crate) pool: Pool,
     pub(crate) jobs: Receiver<Job>,
     /// Sequences that run at once; the others wait.
     pub(crate) max_streams: usize,
@@ -77,7 +78,12 @@ impl Scheduler {
                 && let Some(job) = waiting.pop_front()
             {
                 let cache = KvCache::new(self.model.config(), job.capacity);
-                running.push(Sequence { job, cache, fed: 0, next: 0 });
+                running.push(Sequence {
+                    job,
+                    cache,
+                    fed: 0,
+                    next: 0,
+                });
             }
             if !running.is_empty() {
                 self.step(&mut running, &mut workspace);
@@ -91,7 +97,11 @@ impl Scheduler {
         if let Some(prompt) = running.iter().position(|sequence| !sequence.is_answering()) {
             running[..=prompt].rotate_right(1);
         }
-        let piece = if running.iter().any(Sequence::is_answering) { IN_COMPANY } else { ALONE };
+        let piece = if running.iter().any(Sequence::is_answering) {
+            IN_COMPANY
+        } else {
+            ALONE
+        };
         let mut fed = Vec::with_capacity(running.len());
         let mut slots = Vec::with_capacity(running.len());
         let mut writers = Vec::with_capacity(running.len());
@@ -102,20 +112,30 @@ impl Scheduler {
             } else if index == 0 {
                 let prompt = &sequence.job.prompt;
                 let end = prompt.len().min(sequence.fed + piece);
-                let logits = if end == prompt.len() { Logits::Last } else { Logits::None };
+                let logits = if end == prompt.len() {
+                    Logits::Last
+                } else {
+                    Logits::None
+                };
                 (&prompt[sequence.fed..end], logits)
             } else {
                 continue;
             };
             let dense = !is_answering && sequence.job.prompt.len() >= DENSE_ROWS;
             fed.push((index, tokens.len(), logits));
-            slots.push(Slot { tokens, cache: &mut sequence.cache, logits, dense });
+            slots.push(Slot {
+                tokens,
+                cache: &mut sequence.cache,
+                logits,
+                dense,
+            });
             writers.push(&sequence.job.writer);
         }
         // A client that leaves ends the step at once, unless others would lose their work by it.
         let alone = writers.len() == 1;
         let stop = || alone && writers[0].is_cancelled();
-        let outcome = self.model.step(&mut slots, workspace, &stop);
+        let model = &*self.model;
+        let outcome = self.pool.run(|| model.step(&mut slots, workspace, &stop));
         match outcome {
             Ok(Outcome::Done) => self.write(running, &fed, workspace),
             Ok(Outcome::Stopped) => {}

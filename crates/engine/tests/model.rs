@@ -17,15 +17,22 @@ type Check = (&'static str, fn(&Evaluator, &Path));
 const CHECKS: &[Check] = &[
     ("token_ids_match_exactly", token_ids),
     ("rendered_conversations_have_the_reference_ids", conversations),
-    ("forced_best_tokens_agree_when_read_at_once", |model, _| forced(model, usize::MAX)),
-    ("forced_best_tokens_agree_when_read_in_pieces", |model, _| forced(model, 5)),
+    ("forced_best_tokens_agree_when_read_at_once", |model, _| {
+        forced(model, usize::MAX)
+    }),
+    ("forced_best_tokens_agree_when_read_in_pieces", |model, _| {
+        forced(model, 5)
+    }),
     ("greedy_text_follows_the_reference", greedy),
     ("greedy_text_does_not_depend_on_the_batch", together),
 ];
 
 fn main() -> ExitCode {
     let Some(path) = std::env::var_os("AURORA_TEST_MODEL") else {
-        println!("left out: {} checks of the SmolLM2 model; AURORA_TEST_MODEL is not set (.ci/run sets it)", CHECKS.len());
+        println!(
+            "left out: {} checks of the SmolLM2 model; AURORA_TEST_MODEL is not set (.ci/run sets it)",
+            CHECKS.len()
+        );
         return ExitCode::SUCCESS;
     };
     let path = Path::new(&path);
@@ -44,13 +51,20 @@ fn main() -> ExitCode {
         println!("check {name} ... {}", if passed { "ok" } else { "FAILED" });
     }
     println!("{} passed, {failed} failed", CHECKS.len() - failed);
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn token_ids(model: &Evaluator, _: &Path) {
     // The bytes of the vocabulary's holes, which no token spells.
     let hole = |byte: &u8| {
-        matches!(byte, 0x04 | 0x06 | 0x13 | 0x14 | 0x16 | 0x1d | 0xc0 | 0xc1 | 0xf1 | 0xf2 | 0xf5..=0xff)
+        matches!(
+            byte,
+            0x04 | 0x06 | 0x13 | 0x14 | 0x16 | 0x1d | 0xc0 | 0xc1 | 0xf1 | 0xf2 | 0xf5..=0xff
+        )
     };
     let cases = cases(include_str!("data/smollm2-tokens.jsonl"));
     assert!(cases.len() > 100);
@@ -67,9 +81,15 @@ fn conversations(model: &Evaluator, _: &Path) {
     let cases = cases(include_str!("data/smollm2-chat.jsonl"));
     assert!(cases.iter().any(|case| case["ids_safe"].is_array()));
     for case in cases {
-        let expected = if case["ids_safe"].is_array() { &case["ids_safe"] } else { &case["ids"] };
+        let expected = if case["ids_safe"].is_array() {
+            &case["ids_safe"]
+        } else {
+            &case["ids"]
+        };
         let add_generation_prompt = case["add_generation_prompt"] == true;
-        let ids = model.conversation(&request(&case), add_generation_prompt).expect("the template takes it");
+        let ids = model
+            .conversation(&request(&case), add_generation_prompt)
+            .expect("the template takes it");
         assert_eq!(ids, ids_of(expected), "{}", case["name"]);
     }
 }
@@ -85,7 +105,10 @@ fn forced(model: &Evaluator, piece: usize) {
         let mut nll = 0.0;
         let mut position = 0;
         for piece in ids.chunks(piece.min(ids.len())) {
-            for logits in model.read(&mut sequence, piece, true).expect("ids of the vocabulary") {
+            for logits in model
+                .read(&mut sequence, piece, true)
+                .expect("ids of the vocabulary")
+            {
                 let same = best(logits) == top[position];
                 all += 1;
                 equal += usize::from(same);
@@ -99,10 +122,18 @@ fn forced(model: &Evaluator, piece: usize) {
         }
         let mean = nll / (ids.len() - 1) as f64;
         let expected = case["nll_mean"].as_f64().expect("a number");
-        assert!((mean - expected).abs() < 0.05, "{}: {mean:.4} nats, reference {expected:.4}", case["name"]);
+        assert!(
+            (mean - expected).abs() < 0.05,
+            "{}: {mean:.4} nats, reference {expected:.4}",
+            case["name"]
+        );
     }
     let (share, clear_share) = (equal as f64 / all as f64, clear_equal as f64 / clear as f64);
-    println!("  best tokens: {:.2} % of {all}, {:.2} % of the {clear} clear ones", share * 100.0, clear_share * 100.0);
+    println!(
+        "  best tokens: {:.2} % of {all}, {:.2} % of the {clear} clear ones",
+        share * 100.0,
+        clear_share * 100.0
+    );
     assert!(share >= 0.93 && clear_share >= 0.99);
 }
 
@@ -111,35 +142,62 @@ fn greedy(_: &Evaluator, path: &Path) {
     for case in cases(include_str!("data/smollm2-greedy.jsonl")) {
         let margins = floats(&case["margins"]);
         // Up to here no quantised engine may go another way.
-        let sure = margins.iter().position(|&margin| margin < 0.5).unwrap_or(margins.len());
+        let sure = margins
+            .iter()
+            .position(|&margin| margin < 0.5)
+            .unwrap_or(margins.len());
         let ids = ids_of(&case["ids"]);
-        let request = ChatRequest { temperature: Some(0.0), max_tokens: Some(ids.len() as u32), ..request(&case) };
+        let request = ChatRequest {
+            temperature: Some(0.0),
+            max_tokens: Some(ids.len() as u32),
+            ..request(&case)
+        };
         let (text, finish) = answer(&engine, &request);
         let whole = self::text(&case["text"]);
         if sure == margins.len() {
-            assert_eq!((text.as_str(), finish.as_str()), (whole, self::text(&case["finish"])), "{}", case["name"]);
+            assert_eq!(
+                (text.as_str(), finish.as_str()),
+                (whole, self::text(&case["finish"])),
+                "{}",
+                case["name"]
+            );
         } else {
             let model = Evaluator::load(path).expect("it loaded before");
             let certain = model.decode(&ids[..sure]);
-            assert!(text.as_bytes().starts_with(&certain), "{}: {text:?} and {whole:?}", case["name"]);
+            assert!(
+                text.as_bytes().starts_with(&certain),
+                "{}: {text:?} and {whole:?}",
+                case["name"]
+            );
         }
     }
 }
 
 /// The same prompts alone and with seven others give the same tokens.
 fn together(model: &Evaluator, _: &Path) {
-    let prompts: Vec<Vec<u32>> =
-        cases(include_str!("data/smollm2-greedy.jsonl")).iter().map(|case| ids_of(&case["prompt_ids"])).collect();
+    let prompts: Vec<Vec<u32>> = cases(include_str!("data/smollm2-greedy.jsonl"))
+        .iter()
+        .map(|case| ids_of(&case["prompt_ids"]))
+        .collect();
     let begin = |prompt: &Vec<u32>| {
         let mut sequence = model.sequence(prompt.len() + 24);
-        let first = best(model.read(&mut sequence, prompt, false).expect("ids of the vocabulary")[0]);
+        let first = best(
+            model
+                .read(&mut sequence, prompt, false)
+                .expect("ids of the vocabulary")[0],
+        );
         (sequence, first)
     };
     let (mut sequences, mut tokens): (Vec<_>, Vec<_>) = prompts.iter().map(begin).unzip();
     let mut batched: Vec<Vec<u32>> = tokens.iter().map(|&token| vec![token]).collect();
     for _ in 0..16 {
-        tokens = model.read_together(&mut sequences, &tokens).expect("there is room");
-        tokens.iter().zip(&mut batched).for_each(|(&token, text)| text.push(token));
+        tokens = model
+            .read_together(&mut sequences, &tokens)
+            .expect("there is room");
+        tokens
+            .iter()
+            .zip(&mut batched)
+            .for_each(|(&token, text)| text.push(token));
     }
     for (prompt, batched) in prompts.iter().zip(batched) {
         let (mut sequence, mut token) = begin(prompt);
@@ -169,7 +227,10 @@ fn answer(engine: &Engine, request: &ChatRequest) -> (String, String) {
 /// The negative log likelihood of a token, in nats.
 fn surprise(logits: &[f32], token: u32) -> f64 {
     let largest = f64::from(logits[best(logits) as usize]);
-    let sum: f64 = logits.iter().map(|&logit| (f64::from(logit) - largest).exp()).sum();
+    let sum: f64 = logits
+        .iter()
+        .map(|&logit| (f64::from(logit) - largest).exp())
+        .sum();
     sum.ln() + largest - f64::from(logits[token as usize])
 }
 
@@ -178,12 +239,23 @@ fn request(case: &Value) -> ChatRequest {
         let role = Role::from_wire(text(&message["role"])).expect("a role");
         Message::text(role, text(&message["content"]))
     };
-    let messages = case["messages"].as_array().expect("an array").iter().map(message).collect();
-    ChatRequest { messages, ..ChatRequest::default() }
+    let messages = case["messages"]
+        .as_array()
+        .expect("an array")
+        .iter()
+        .map(message)
+        .collect();
+    ChatRequest {
+        messages,
+        ..ChatRequest::default()
+    }
 }
 
 fn cases(lines: &str) -> Vec<Value> {
-    lines.lines().map(|line| serde_json::from_str(line).expect("valid JSON")).collect()
+    lines
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("valid JSON"))
+        .collect()
 }
 
 fn text(value: &Value) -> &str {
@@ -196,5 +268,10 @@ fn ids_of(value: &Value) -> Vec<u32> {
 }
 
 fn floats(value: &Value) -> Vec<f64> {
-    value.as_array().expect("an array").iter().map(|value| value.as_f64().expect("a number")).collect()
+    value
+        .as_array()
+        .expect("an array")
+        .iter()
+        .map(|value| value.as_f64().expect("a number"))
+        .collect()
 }

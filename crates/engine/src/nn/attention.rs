@@ -32,7 +32,13 @@ pub(super) struct Span<'a> {
 }
 
 /// Attends for every row of every span, in order, into the rows of `out`. `heads` is scratch.
-pub(super) fn attend(config: &Config, block: usize, spans: &[Span<'_>], out: &mut [f32], heads: &mut Vec<f32>) {
+pub(super) fn attend(
+    config: &Config,
+    block: usize,
+    spans: &[Span<'_>],
+    out: &mut [f32],
+    heads: &mut Vec<f32>,
+) {
     let width = config.query_width();
     let mut rest = out;
     let mut narrow = Vec::with_capacity(spans.len());
@@ -47,8 +53,10 @@ pub(super) fn attend(config: &Config, block: usize, spans: &[Span<'_>], out: &mu
     }
     // Decoding rows of all sequences share one round of the pool. Their results are gathered in one buffer, because
     // rows of prompts may lie between them.
-    let rows: Vec<(&Span<'_>, usize)> =
-        narrow.iter().flat_map(|(span, _)| (0..span.rows).map(move |row| (*span, row))).collect();
+    let rows: Vec<(&Span<'_>, usize)> = narrow
+        .iter()
+        .flat_map(|(span, _)| (0..span.rows).map(move |row| (*span, row)))
+        .collect();
     heads.resize(rows.len() * width, 0.0);
     let group = config.heads / config.kv_heads * config.head_width;
     for_each_chunk(heads, group, |index, out| {
@@ -95,19 +103,35 @@ fn attend_dense(config: &Config, block: usize, span: &Span<'_>, out: &mut [f32],
         let (head, first) = (index / blocks, index % blocks * BLOCK_ROWS);
         let rows = BLOCK_ROWS.min(span.rows - first);
         let positions = span.start + first + rows;
-        let (keys, values) = span.cache.head(block, head / (config.heads / config.kv_heads), positions);
+        let (keys, values) = span
+            .cache
+            .head(block, head / (config.heads / config.kv_heads), positions);
         let queries = Matrix::rows(&span.queries[first * span.stride + head * width..], span.stride);
         SCORES.with_borrow_mut(|scores| {
             scores.resize(rows * positions, 0.0);
             let keys = Matrix::transposed(keys, width);
-            multiply((rows, width, positions), scale(config), queries, keys, scores, positions);
+            multiply(
+                (rows, width, positions),
+                scale(config),
+                queries,
+                keys,
+                scores,
+                positions,
+            );
             for (row, scores) in scores.chunks_exact_mut(positions).enumerate() {
                 let (seen, future) = scores.split_at_mut(span.start + first + row + 1);
                 softmax(seen);
                 future.fill(0.0);
             }
             let scores = Matrix::rows(scores, positions);
-            multiply((rows, positions, width), 1.0, scores, Matrix::rows(values, width), out, width);
+            multiply(
+                (rows, positions, width),
+                1.0,
+                scores,
+                Matrix::rows(values, width),
+                out,
+                width,
+            );
         });
     });
     for (row, out) in out.chunks_exact_mut(config.query_width()).enumerate() {

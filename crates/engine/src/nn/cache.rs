@@ -25,9 +25,17 @@ impl KvCache {
     /// An empty cache for at most `capacity` tokens.
     pub(crate) fn new(config: &Config, capacity: usize) -> Self {
         let size = config.kv_heads * capacity * config.head_width;
-        let block = || Block { keys: vec![0.0; size], values: vec![0.0; size] };
+        let block = || Block {
+            keys: vec![0.0; size],
+            values: vec![0.0; size],
+        };
         let blocks = (0..config.blocks).map(|_| block()).collect();
-        Self { blocks, capacity, length: 0, head_width: config.head_width }
+        Self {
+            blocks,
+            capacity,
+            length: 0,
+            head_width: config.head_width,
+        }
     }
 
     /// How many tokens are held.

@@ -16,12 +16,20 @@ pub(super) struct Matrix<'a> {
 impl<'a> Matrix<'a> {
     /// A matrix whose rows follow each other every `row_stride` values.
     pub(super) fn rows(data: &'a [f32], row_stride: usize) -> Self {
-        Self { data, row_stride, column_stride: 1 }
+        Self {
+            data,
+            row_stride,
+            column_stride: 1,
+        }
     }
 
     /// The transpose: the slice's rows are the matrix's columns.
     pub(super) fn transposed(data: &'a [f32], row_stride: usize) -> Self {
-        Self { data, row_stride: 1, column_stride: row_stride }
+        Self {
+            data,
+            row_stride: 1,
+            column_stride: row_stride,
+        }
     }
 
     fn holds(&self, rows: usize, columns: usize) -> bool {
@@ -45,11 +53,23 @@ pub(super) fn multiply(
     if m == 0 || n == 0 {
         return;
     }
-    assert!(k > 0 && left.holds(m, k) && right.holds(k, n), "a matrix reaches beyond its slice");
-    assert!(out_stride >= n && (m - 1) * out_stride + n <= out.len(), "the result reaches beyond its slice");
-    #[expect(clippy::cast_possible_wrap, reason = "strides were just shown to lie within a slice, so below isize::MAX")]
+    assert!(
+        k > 0 && left.holds(m, k) && right.holds(k, n),
+        "a matrix reaches beyond its slice"
+    );
+    assert!(
+        out_stride >= n && (m - 1) * out_stride + n <= out.len(),
+        "the result reaches beyond its slice"
+    );
+    #[expect(
+        clippy::cast_possible_wrap,
+        reason = "strides were just shown to lie within a slice, so below isize::MAX"
+    )]
     let stride = |stride: usize| stride as isize;
-    #[expect(unsafe_code, reason = "the crate's only interface; measured at 2.4x candle's quantised product for prefill")]
+    #[expect(
+        unsafe_code,
+        reason = "the crate's only interface; measured at 2.4x candle's quantised product for prefill"
+    )]
     // SAFETY: the asserts above show that every (row, column) of the three matrices lies inside its slice; `out` is
     // borrowed mutably, so it overlaps neither of the others; its rows do not overlap as out_stride >= n. `out` is
     // initialised, and with read_dst = false it is only written.
@@ -94,7 +114,8 @@ mod tests {
         let at = |x: &Matrix<'_>, r: usize, c: usize| x.data[r * x.row_stride + c * x.column_stride];
         for r in 0..m {
             for c in 0..n {
-                out[r * out_stride + c] = scale * (0..k).map(|i| at(&left, r, i) * at(&right, i, c)).sum::<f32>();
+                out[r * out_stride + c] =
+                    scale * (0..k).map(|i| at(&left, r, i) * at(&right, i, c)).sum::<f32>();
             }
         }
     }
@@ -102,14 +123,23 @@ mod tests {
     #[test]
     fn equals_its_safe_twin() {
         for (m, k, n) in [(1, 1, 1), (3, 64, 5), (17, 33, 48), (64, 96, 31)] {
-            let left: Vec<f32> = (0..m * (k + 2)).map(|i| ((i * 7 % 23) as f32 - 11.0) / 8.0).collect();
-            let right: Vec<f32> = (0..n * (k + 3)).map(|i| ((i * 5 % 19) as f32 - 9.0) / 8.0).collect();
+            let left: Vec<f32> = (0..m * (k + 2))
+                .map(|i| ((i * 7 % 23) as f32 - 11.0) / 8.0)
+                .collect();
+            let right: Vec<f32> = (0..n * (k + 3))
+                .map(|i| ((i * 5 % 19) as f32 - 9.0) / 8.0)
+                .collect();
             let (left, right) = (Matrix::rows(&left, k + 2), Matrix::transposed(&right, k + 3));
             let mut fast = vec![7.0; m * (n + 4)];
             let mut slow = fast.clone();
             multiply((m, k, n), 0.5, left, right, &mut fast, n + 4);
             multiply_slowly((m, k, n), 0.5, left, right, &mut slow, n + 4);
-            assert!(fast.iter().zip(&slow).all(|(fast, slow)| (fast - slow).abs() < 1e-3), "{m}x{k}x{n}");
+            assert!(
+                fast.iter()
+                    .zip(&slow)
+                    .all(|(fast, slow)| (fast - slow).abs() < 1e-3),
+                "{m}x{k}x{n}"
+            );
         }
     }
 
@@ -117,6 +147,13 @@ mod tests {
     #[should_panic(expected = "beyond its slice")]
     fn a_short_slice_is_refused() {
         let data = [0.0; 5];
-        multiply((2, 3, 1), 1.0, Matrix::rows(&data, 3), Matrix::rows(&data, 1), &mut [0.0; 2], 1);
+        multiply(
+            (2, 3, 1),
+            1.0,
+            Matrix::rows(&data, 3),
+            Matrix::rows(&data, 1),
+            &mut [0.0; 2],
+            1,
+        );
     }
 }

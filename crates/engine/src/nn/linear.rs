@@ -9,12 +9,13 @@
 
 use std::ops::Range;
 
-use candle_core::quantized::{GgmlDType, QuantizedType};
+use candle_core::quantized::GgmlDType;
 
+use super::blocks::{Blocks, blocks};
 use super::gemm::{Matrix, multiply};
 use super::parallel::{for_each_chunk, threads};
-use crate::error::{Error, ErrorKind, Result};
-use crate::gguf::{RawTensor, f32_values};
+use crate::error::Result;
+use crate::gguf::RawTensor;
 
 /// From a prompt of this many tokens on its rows should take the dense way.
 pub(crate) const DENSE_ROWS: usize = 24;
@@ -23,33 +24,41 @@ const DEQUANTISE_ROWS: usize = 64;
 
 /// `y = x · Wᵀ` for quantised W.
 pub(super) struct Linear {
-    blocks: Box<dyn QuantizedType>,
+    blocks: Box<dyn Blocks>,
     inputs: usize,
     outputs: usize,
 }
 
 impl Linear {
-    /// A layer from tensors with the same number of columns, stacked: a row of its result holds theirs one after the
-    /// other. `None` if their quantisations differ.
-    pub(super) fn stacked(tensors: Vec<RawTensor>) -> std::result::Result<Self, Vec<RawTensor>> {
-        let Some(first) = tensors.first() else { return Err(tensors) };
-        let (dtype, inputs) = (first.dtype, first.columns);
-        if tensors.iter().any(|tensor| tensor.dtype != dtype || tensor.columns != inputs) {
-            return Err(tensors);
-        }
-        let outputs = tensors.iter().map(|tensor| tensor.rows).sum();
-        let mut bytes = Vec::with_capacity(tensors.iter().map(|tensor| tensor.bytes.len()).sum());
-        for tensor in tensors {
-            bytes.extend_from_slice(&tensor.bytes);
-        }
-        let blocks = RawTensor { dtype, rows: outputs, columns: inputs, bytes }.into_blocks();
-        Ok(Self { blocks, inputs, outputs })
+    /// A layer from one tensor.
+    pub(super) fn new(tensor: &RawTensor) -> Result<Self> {
+        Ok(Self {
+            blocks: blocks(tensor)?,
+            inputs: tensor.columns,
+            outputs: tensor.rows,
+        })
     }
 
-    /// A layer from one tensor.
-    pub(super) fn new(tensor: RawTensor) -> Self {
-        let (inputs, outputs) = (tensor.columns, tensor.rows);
-        Self { blocks: tensor.into_blocks(), inputs, outputs }
+    /// Layers from tensors with the same number of columns: one, whose rows hold the tensors' one after the other, where
+    /// their quantisations agree, else one for each.
+    pub(super) fn stacked(tensors: &[RawTensor]) -> Result<Vec<Self>> {
+        let [first, rest @ ..] = tensors else {
+            return Ok(Vec::new());
+        };
+        if rest
+            .iter()
+            .any(|tensor| tensor.dtype != first.dtype || tensor.columns != first.columns)
+        {
+            return tensors.iter().map(Self::new).collect();
+        }
+        let bytes = tensors.iter().flat_map(|tensor| &tensor.bytes).copied().collect();
+        let rows = tensors.iter().map(|tensor| tensor.rows).sum();
+        Ok(vec![Self::new(&RawTensor {
+            dtype: first.dtype,
+            rows,
+            columns: first.columns,
+            bytes,
+        })?])
     }
 
     pub(super) fn inputs(&self) -> usize {
@@ -66,19 +75,15 @@ impl Linear {
 
     /// Applies the layer to the rows of `x`: the first `dense_rows` the dense way, the rest the quantised. `weights` is
     /// scratch that grows to the size of the weights as floats.
-    pub(super) fn apply(&self, x: &[f32], dense_rows: usize, out: &mut [f32], weights: &mut Vec<f32>) -> Result<()> {
+    pub(super) fn apply(&self, x: &[f32], dense_rows: usize, out: &mut [f32], weights: &mut Vec<f32>) {
         let (dense_x, x) = x.split_at(dense_rows * self.inputs);
         let (dense_out, out) = out.split_at_mut(dense_rows * self.outputs);
         if !dense_x.is_empty() {
             self.apply_dense(dense_x, dense_out, weights);
         }
-        if x.is_empty() { Ok(()) } else { self.apply_quantised(x, out) }
-    }
-
-    fn apply_quantised(&self, x: &[f32], out: &mut [f32]) -> Result<()> {
-        let rows = x.len() / self.inputs;
-        let applied = self.blocks.matmul_t((rows, self.inputs, self.outputs), x, out);
-        applied.map_err(|source| Error::new(ErrorKind::Unsupported, "a matrix product failed").with_source(source))
+        if !x.is_empty() {
+            self.blocks.multiply(self.inputs, x, out);
+        }
     }
 
     fn apply_dense(&self, x: &[f32], out: &mut [f32], weights: &mut Vec<f32>) {
@@ -108,20 +113,20 @@ impl Linear {
     /// # Panics
     /// If a row is out of range.
     pub(super) fn dequantise(&self, rows: Range<usize>, out: &mut [f32]) {
-        assert!(rows.end <= self.outputs, "row {} of {}", rows.end, self.outputs);
-        #[expect(clippy::cast_possible_truncation, reason = "no vocabulary or layer has 2^32 rows")]
-        let ids: Vec<u32> = rows.map(|row| row as u32).collect();
-        let values = self.blocks.embedding(&ids, self.outputs, self.inputs);
-        match values.as_ref().map(f32_values) {
-            Ok(Ok(values)) => out.copy_from_slice(values),
-            // Rows were checked, and every quantisation that loads has this conversion.
-            _ => unreachable!("rows in range of a loaded tensor are readable"),
+        for (row, out) in rows.zip(out.chunks_exact_mut(self.inputs)) {
+            self.blocks.row(self.inputs, row, out);
         }
     }
 }
 
 impl std::fmt::Debug for Linear {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Linear({} -> {}, {:?})", self.inputs, self.outputs, self.dtype())
+        write!(
+            f,
+            "Linear({} -> {}, {:?})",
+            self.inputs,
+            self.outputs,
+            self.dtype()
+        )
     }
 }

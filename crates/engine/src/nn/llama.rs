@@ -9,8 +9,8 @@ use super::config::Config;
 use super::linear::Linear;
 use super::ops::{rms_norm, silu_and_multiply};
 use super::rope::Rope;
-use crate::error::{Error, Result, corrupt};
-use crate::gguf::{Gguf, RawTensor};
+use crate::error::{Result, corrupt};
+use crate::gguf::Gguf;
 
 /// The weights of a model.
 #[derive(Debug)]
@@ -94,9 +94,13 @@ impl Llama {
     /// Reads the weights of a file.
     pub(crate) fn read(gguf: &mut Gguf) -> Result<Self> {
         let config = Config::read(gguf)?;
-        let embedding = Linear::new(gguf.weights("token_embd.weight", config.vocabulary, config.width)?);
+        let embedding = Linear::new(&gguf.weights("token_embd.weight", config.vocabulary, config.width)?)?;
         let output = if gguf.has_tensor("output.weight") {
-            Some(Linear::new(gguf.weights("output.weight", config.vocabulary, config.width)?))
+            Some(Linear::new(&gguf.weights(
+                "output.weight",
+                config.vocabulary,
+                config.width,
+            )?)?)
         } else {
             None
         };
@@ -106,9 +110,18 @@ impl Llama {
             Vec::new()
         };
         let rope = Rope::new(&config, &factors);
-        let blocks = (0..config.blocks).map(|index| Block::read(gguf, &config, index)).collect::<Result<_>>()?;
+        let blocks = (0..config.blocks)
+            .map(|index| Block::read(gguf, &config, index))
+            .collect::<Result<_>>()?;
         let output_norm = gguf.vector("output_norm.weight", config.width)?;
-        Ok(Self { config, embedding, output, output_norm, blocks, rope })
+        Ok(Self {
+            config,
+            embedding,
+            output,
+            output_norm,
+            blocks,
+            rope,
+        })
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -123,14 +136,32 @@ impl Llama {
         &self,
         slots: &mut [Slot<'_>],
         workspace: &mut Workspace,
-        stop: &dyn Fn() -> bool,
+        stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Outcome> {
-        let Workspace { x, norm, qkv, part, attended, heads, gate_up, activated, projected, weights, angles, logits } =
-            workspace;
+        let Workspace {
+            x,
+            norm,
+            qkv,
+            part,
+            attended,
+            heads,
+            gate_up,
+            activated,
+            projected,
+            weights,
+            angles,
+            logits,
+        } = workspace;
         let config = &self.config;
         let rows: usize = slots.iter().map(|slot| slot.tokens.len()).sum();
-        let dense_rows = slots.first().filter(|first| first.dense).map_or(0, |first| first.tokens.len());
-        debug_assert!(slots.iter().skip(1).all(|slot| !slot.dense), "only the first slot may be dense");
+        let dense_rows = slots
+            .first()
+            .filter(|first| first.dense)
+            .map_or(0, |first| first.tokens.len());
+        debug_assert!(
+            slots.iter().skip(1).all(|slot| !slot.dense),
+            "only the first slot may be dense"
+        );
         x.resize(rows * config.width, 0.0);
         norm.resize(rows * config.width, 0.0);
         attended.resize(rows * config.query_width(), 0.0);
@@ -142,24 +173,35 @@ impl Llama {
                 return Ok(Outcome::Stopped);
             }
             rms_norm(x, &block.attention_norm, config.epsilon, norm);
-            apply_stacked(&block.qkv, norm, dense_rows, qkv, part, weights)?;
+            apply_stacked(&block.qkv, norm, dense_rows, qkv, part, weights);
             self.attend(index, slots, qkv, angles, attended, heads);
-            block.attention_output.apply(attended, dense_rows, projected, weights)?;
+            block
+                .attention_output
+                .apply(attended, dense_rows, projected, weights);
             add(x, projected);
             rms_norm(x, &block.feed_forward_norm, config.epsilon, norm);
-            apply_stacked(&block.gate_up, norm, dense_rows, gate_up, part, weights)?;
+            apply_stacked(&block.gate_up, norm, dense_rows, gate_up, part, weights);
             silu_and_multiply(gate_up, config.feed_forward, activated);
-            block.down.apply(activated, dense_rows, projected, weights)?;
+            block.down.apply(activated, dense_rows, projected, weights);
             add(x, projected);
         }
         let wanted = select_rows(slots, x, config.width, part);
-        rms_norm(part, &self.output_norm, config.epsilon, &mut norm[..wanted * config.width]);
+        rms_norm(
+            part,
+            &self.output_norm,
+            config.epsilon,
+            &mut norm[..wanted * config.width],
+        );
         logits.resize(wanted * config.vocabulary, 0.0);
         if wanted > 0 {
             let output = self.output.as_ref().unwrap_or(&self.embedding);
             // One row a sequence is too few for the dense way; all rows of one are what checks ask for.
-            let dense_rows = if slots.iter().any(|slot| slot.logits == Logits::All) { dense_rows } else { 0 };
-            output.apply(&norm[..wanted * config.width], dense_rows, logits, weights)?;
+            let dense_rows = if slots.iter().any(|slot| slot.logits == Logits::All) {
+                dense_rows
+            } else {
+                0
+            };
+            output.apply(&norm[..wanted * config.width], dense_rows, logits, weights);
         }
         for slot in slots {
             slot.cache.advance(slot.tokens.len());
@@ -174,7 +216,10 @@ impl Llama {
         for slot in slots {
             let start = slot.cache.len();
             if start + slot.tokens.len() > slot.cache.capacity() {
-                return Err(corrupt(format!("a sequence outgrew its cache of {} tokens", slot.cache.capacity())));
+                return Err(corrupt(format!(
+                    "a sequence outgrew its cache of {} tokens",
+                    slot.cache.capacity()
+                )));
             }
             for ((offset, &token), row) in slot.tokens.iter().enumerate().zip(&mut rows) {
                 let token = token as usize;
@@ -203,7 +248,10 @@ impl Llama {
         let stride = query_width + 2 * kv_width;
         let pairs = self.rope.pairs();
         for (row, qkv) in qkv.chunks_exact_mut(stride).enumerate() {
-            self.rope.rotate(&mut qkv[..query_width + kv_width], &angles[row * pairs..][..pairs]);
+            self.rope.rotate(
+                &mut qkv[..query_width + kv_width],
+                &angles[row * pairs..][..pairs],
+            );
         }
         let mut first = 0;
         let mut spans = Vec::with_capacity(slots.len());
@@ -215,7 +263,14 @@ impl Llama {
                 slot.cache.store(block, start + offset, keys, values);
             }
             let (rows, queries) = (slot.tokens.len(), &qkv[first * stride..]);
-            spans.push(Span { queries, stride, start, rows, dense: slot.dense, cache: &*slot.cache });
+            spans.push(Span {
+                queries,
+                stride,
+                start,
+                rows,
+                dense: slot.dense,
+                cache: &*slot.cache,
+            });
             first += rows;
         }
         attend(config, block, &spans, out, heads);
@@ -243,20 +298,16 @@ impl Block {
         ];
         Ok(Self {
             attention_norm: gguf.vector(&name("attn_norm"), width)?,
-            qkv: stack(qkv),
-            attention_output: Linear::new(gguf.weights(&name("attn_output"), width, config.query_width())?),
+            qkv: Linear::stacked(&qkv)?,
+            attention_output: Linear::new(&gguf.weights(
+                &name("attn_output"),
+                width,
+                config.query_width(),
+            )?)?,
             feed_forward_norm: gguf.vector(&name("ffn_norm"), width)?,
-            gate_up: stack(gate_up),
-            down: Linear::new(gguf.weights(&name("ffn_down"), width, forward)?),
+            gate_up: Linear::stacked(&gate_up)?,
+            down: Linear::new(&gguf.weights(&name("ffn_down"), width, forward)?)?,
         })
-    }
-}
-
-/// One layer where the quantisations agree, else one for each tensor.
-fn stack(tensors: Vec<RawTensor>) -> Vec<Linear> {
-    match Linear::stacked(tensors) {
-        Ok(linear) => vec![linear],
-        Err(tensors) => tensors.into_iter().map(Linear::new).collect(),
     }
 }
 
@@ -268,7 +319,7 @@ fn apply_stacked(
     out: &mut Vec<f32>,
     part: &mut Vec<f32>,
     weights: &mut Vec<f32>,
-) -> Result<(), Error> {
+) {
     let outputs: usize = layers.iter().map(Linear::outputs).sum();
     let rows = x.len() / layers[0].inputs();
     out.resize(rows * outputs, 0.0);
@@ -279,13 +330,12 @@ fn apply_stacked(
     for layer in layers {
         let width = layer.outputs();
         part.resize(rows * width, 0.0);
-        layer.apply(x, dense_rows, part, weights)?;
+        layer.apply(x, dense_rows, part, weights);
         for (out, part) in out.chunks_exact_mut(outputs).zip(part.chunks_exact(width)) {
             out[column..column + width].copy_from_slice(part);
         }
         column += width;
     }
-    Ok(())
 }
 
 /// Copies the rows that logits are wanted for to the front of `out`; returns how many.

@@ -57,7 +57,10 @@ pub(super) fn softmax(scores: &mut [f32]) {
             lanes[lane] = lanes[lane].max(chunk[lane]);
         }
     }
-    let largest = lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |largest, &x| largest.max(x));
+    let largest = lanes
+        .iter()
+        .chain(rest)
+        .fold(f32::NEG_INFINITY, |largest, &x| largest.max(x));
     let mut sums = [0.0_f32; LANES];
     let (chunks, rest) = scores.as_chunks_mut::<LANES>();
     for chunk in chunks {
@@ -94,7 +97,11 @@ fn exp(x: f32) -> f32 {
     let p = p * r + 1.666_666_5e-1;
     let p = p * r + 5.000_000_3e-1;
     let power = p * r * r + r + 1.0;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "n is between -126 and 127")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "n is between -126 and 127"
+    )]
     let scale = f32::from_bits((((n as i32) + 127) as u32) << 23);
     power * scale
 }

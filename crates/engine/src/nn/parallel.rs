@@ -1,33 +1,56 @@
-//! Spreading work over cores: candle's own pool, so that its kernels and our loops never compete for them.
+//! Spreading work over cores.
+//!
+//! The pool is rayon's, of the model's own, so that a server's other threads never find it busy. A step runs inside it:
+//! then sharing out a piece of work is a push on a queue, and what no other thread has taken the first does itself.
 
-use std::sync::{Mutex, PoisonError};
+use rayon::prelude::*;
 
-use candle_core::utils::barrier_pool;
+/// The threads that steps run on.
+#[derive(Debug)]
+pub(crate) struct Pool(rayon::ThreadPool);
 
-/// How many threads work on a step, the calling one included. Set once for the process, by `CANDLE_NUM_THREADS`,
-/// `RAYON_NUM_THREADS`, or the number of physical cores.
-pub(crate) fn threads() -> usize {
-    barrier_pool().n_workers() + 1
+impl Pool {
+    /// A pool of this many threads; one for each core by default.
+    pub(crate) fn new(threads: Option<usize>) -> Result<Self, rayon::ThreadPoolBuildError> {
+        let available = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let threads = threads.unwrap_or_else(available).max(1);
+        let name = |index| format!("aurora-engine-{index}");
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(name)
+            .build()
+            .map(Self)
+    }
+
+    /// How many threads there are.
+    pub(crate) fn threads(&self) -> usize {
+        self.0.current_num_threads()
+    }
+
+    /// Runs `work` on one of the threads, and what it shares out on all.
+    pub(crate) fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.0.install(work)
+    }
 }
 
-/// Calls `work(index, chunk)` for every chunk of `data`, on all threads; a thread that is done takes the next chunk.
+/// How many threads share the work that is shared out here.
+pub(super) fn threads() -> usize {
+    rayon::current_num_threads()
+}
+
+/// Calls `work(index, chunk)` for every chunk of `data`, on all threads of the pool this is called in.
 ///
-/// Taking a chunk is one uncontended lock, some 20 ns, so a chunk should hold a microsecond of work or more.
-pub(crate) fn for_each_chunk(data: &mut [f32], chunk: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+/// Sharing out costs a few microseconds in all, so a chunk should hold as much work.
+pub(super) fn for_each_chunk(data: &mut [f32], chunk: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
     if data.len() <= chunk {
         if !data.is_empty() {
             work(0, data);
         }
         return;
     }
-    let queue = Mutex::new(data.chunks_mut(chunk).enumerate());
-    barrier_pool().execute(|_| {
-        loop {
-            let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some((index, chunk)) = next else { break };
-            work(index, chunk);
-        }
-    });
+    data.par_chunks_mut(chunk)
+        .enumerate()
+        .for_each(|(index, chunk)| work(index, chunk));
 }
 
 #[cfg(test)]

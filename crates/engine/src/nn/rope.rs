@@ -14,10 +14,16 @@ impl Rope {
     pub(super) fn new(config: &Config, factors: &[f32]) -> Self {
         let width = config.rope_width;
         #[expect(clippy::cast_precision_loss, reason = "head widths are small")]
-        let frequency = |pair: usize| config.rope_base.powf(-2.0 * pair as f32 / width as f32) / config.rope_scale;
+        let frequency =
+            |pair: usize| config.rope_base.powf(-2.0 * pair as f32 / width as f32) / config.rope_scale;
         let factor = |pair: usize| factors.get(pair).copied().unwrap_or(1.0);
-        let frequencies = (0..width / 2).map(|pair| frequency(pair) / factor(pair)).collect();
-        Self { head_width: config.head_width, frequencies }
+        let frequencies = (0..width / 2)
+            .map(|pair| frequency(pair) / factor(pair))
+            .collect();
+        Self {
+            head_width: config.head_width,
+            frequencies,
+        }
     }
 
     /// The cosine and sine of every pair at a position, to be shared by all heads and blocks.

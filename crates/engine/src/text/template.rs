@@ -36,26 +36,46 @@ impl Template {
             )));
         };
         let special = |key: &str| -> Result<String> {
-            Ok(gguf.integer(key)?.and_then(|id| tokenizer.spelling(id)).unwrap_or_default().to_owned())
+            Ok(gguf
+                .integer(key)?
+                .and_then(|id| tokenizer.spelling(id))
+                .unwrap_or_default()
+                .to_owned())
         };
         let bos = special("tokenizer.ggml.bos_token_id")?;
         let eos = special("tokenizer.ggml.eos_token_id")?;
         Self::compile(source, bos, eos).map_err(|source| {
-            Error::new(ErrorKind::Unsupported, format!("{}: the chat template: {source:#}", gguf.path().display()))
+            Error::new(
+                ErrorKind::Unsupported,
+                format!("{}: the chat template: {source:#}", gguf.path().display()),
+            )
         })
     }
 
     fn compile(source: &str, bos: String, eos: String) -> std::result::Result<Self, TemplateError> {
         let mut environment = Environment::new();
         // As the transformers library sets Jinja up for chat templates.
-        environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+        environment.set_syntax(
+            SyntaxConfig::builder()
+                .trim_blocks(true)
+                .lstrip_blocks(true)
+                .build()?,
+        );
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.set_fuel(Some(FUEL));
-        environment.add_function("raise_exception", |message: String| -> std::result::Result<Value, TemplateError> {
-            Err(TemplateError::new(TemplateErrorKind::InvalidOperation, message))
-        });
+        environment.add_function(
+            "raise_exception",
+            |message: String| -> std::result::Result<Value, TemplateError> {
+                Err(TemplateError::new(TemplateErrorKind::InvalidOperation, message))
+            },
+        );
         environment.add_template_owned("chat", source.to_owned())?;
-        Ok(Self { environment, source: source.to_owned(), bos, eos })
+        Ok(Self {
+            environment,
+            source: source.to_owned(),
+            bos,
+            eos,
+        })
     }
 
     /// The tokens of a conversation: special ones where the template wrote them, plain text everywhere else. With
@@ -82,12 +102,20 @@ impl Template {
         tokenizer: &Tokenizer,
         add_generation_prompt: bool,
     ) -> Result<(String, char), RequestError> {
-        let texts: Vec<String> =
-            request.messages.iter().enumerate().map(|(i, message)| text_of(i, message)).collect::<Result<_, _>>()?;
+        let texts: Vec<String> = request
+            .messages
+            .iter()
+            .enumerate()
+            .map(|(i, message)| text_of(i, message))
+            .collect::<Result<_, _>>()?;
         let marker = self.unused_character(&texts);
         let message = |(message, text): (&Message, &String)| {
             // Templates know the older name.
-            let role = if message.role == Role::Developer { Role::System } else { message.role };
+            let role = if message.role == Role::Developer {
+                Role::System
+            } else {
+                message.role
+            };
             context! { role => role.as_str(), content => tokenizer.mark(text, marker) }
         };
         let messages: Vec<Value> = request.messages.iter().zip(&texts).map(message).collect();
@@ -102,7 +130,11 @@ impl Template {
         });
         let refused = |error: TemplateError| {
             let message = format!("messages: the model's chat template refuses this conversation: {error}");
-            RequestError { message, param: Some("messages".to_owned()), code: None }
+            RequestError {
+                message,
+                param: Some("messages".to_owned()),
+                code: None,
+            }
         };
         Ok((rendered.map_err(refused)?, marker))
     }
@@ -110,17 +142,27 @@ impl Template {
     /// A character that neither the template nor any message contains: one of the noncharacters, else any other.
     fn unused_character(&self, texts: &[String]) -> char {
         let free = |c: &char| !self.source.contains(*c) && texts.iter().all(|text| !text.contains(*c));
-        ('\u{fdd0}'..='\u{fdef}').chain('\u{e000}'..=char::MAX).find(free).unwrap_or('\u{fdd0}')
+        ('\u{fdd0}'..='\u{fdef}')
+            .chain('\u{e000}'..=char::MAX)
+            .find(free)
+            .unwrap_or('\u{fdd0}')
     }
 }
 
 /// A message's text.
 fn text_of(index: usize, message: &Message) -> Result<String, RequestError> {
     if let Some((part, value)) = message.first_other_part() {
-        let kind = value.get("type").and_then(|kind| kind.as_str()).unwrap_or("unknown");
+        let kind = value
+            .get("type")
+            .and_then(|kind| kind.as_str())
+            .unwrap_or("unknown");
         let param = format!("messages[{index}].content[{part}]");
         let message = format!("{param}: the local model reads text only, and this part is of type '{kind}'");
-        return Err(RequestError { message, param: Some(param), code: None });
+        return Err(RequestError {
+            message,
+            param: Some(param),
+            code: None,
+        });
     }
     Ok(message.plain_text().into_owned())
 }

@@ -40,7 +40,11 @@ pub(crate) struct Tokenizer {
 #[derive(Debug)]
 enum Cut {
     /// Byte-level: words by a pattern, bytes as printable characters.
-    Words { digits: Option<Digits>, words: Box<Split>, alphabet: ByteAlphabet },
+    Words {
+        digits: Option<Digits>,
+        words: Box<Split>,
+        alphabet: Box<ByteAlphabet>,
+    },
     /// SentencePiece: the whole text, spaces as U+2581, one put before it where the file says so.
     Whole { space_before: bool },
 }
@@ -52,23 +56,44 @@ impl Tokenizer {
         let bpe = vocabulary.model(gguf)?;
         let spelled: Vec<&str> = vocabulary.tokens.iter().map(String::as_str).collect();
         let alphabet = ByteAlphabet::new(&spelled);
-        let bytes: Vec<Box<[u8]>> =
-            spelled.iter().zip(&vocabulary.kinds).map(|(token, &kind)| vocabulary.bytes(token, kind)).collect();
+        let bytes: Vec<Box<[u8]>> = spelled
+            .iter()
+            .zip(&vocabulary.kinds)
+            .map(|(token, &kind)| vocabulary.bytes(token, kind))
+            .collect();
         let special_ids = vocabulary.special();
         let special = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
             .build(special_ids.iter().map(|&id| spelled[id as usize]))
-            .map_err(|source| crate::error::unsupported("the special tokens are too many").with_source(source))?;
+            .map_err(|source| {
+                crate::error::unsupported("the special tokens are too many").with_source(source)
+            })?;
         let cut = if vocabulary.is_sentencepiece {
-            Cut::Whole { space_before: gguf.boolean("tokenizer.ggml.add_space_prefix")?.unwrap_or(true) }
+            Cut::Whole {
+                space_before: gguf.boolean("tokenizer.ggml.add_space_prefix")?.unwrap_or(true),
+            }
         } else {
             let (digits, words) = vocabulary::words(gguf)?;
-            Cut::Words { digits, words: Box::new(words), alphabet }
+            Cut::Words {
+                digits,
+                words: Box::new(words),
+                alphabet: Box::new(alphabet),
+            }
         };
         let bos = vocabulary.bos(gguf)?;
         let ends = vocabulary.ends(gguf)?;
         let longest = bytes.iter().map(|bytes| bytes.len()).max().unwrap_or(1).max(1);
-        Ok(Self { bpe, cut, spellings: vocabulary.tokens, bytes, longest, special, special_ids, bos, ends })
+        Ok(Self {
+            bpe,
+            cut,
+            spellings: vocabulary.tokens,
+            bytes,
+            longest,
+            special,
+            special_ids,
+            bos,
+            ends,
+        })
     }
 
     /// Whether a token ends an answer.
@@ -121,7 +146,11 @@ impl Tokenizer {
     pub(crate) fn encode_marked(&self, text: &str, marker: char) -> Vec<u32> {
         let mut ids = Vec::with_capacity(text.len() / 3);
         let plain = |text: &str, ids: &mut Vec<u32>| {
-            if text.contains(marker) { self.encode(&text.replace(marker, ""), ids) } else { self.encode(text, ids) }
+            if text.contains(marker) {
+                self.encode(&text.replace(marker, ""), ids)
+            } else {
+                self.encode(text, ids)
+            }
         };
         let mut done = 0;
         for found in self.special.find_iter(text) {
@@ -143,10 +172,16 @@ impl Tokenizer {
                 let prefix = if *space_before { " " } else { "" };
                 self.merge(&format!("{prefix}{text}").replace(' ', "\u{2581}"), ids);
             }
-            Cut::Words { digits, words, alphabet } => {
+            Cut::Words {
+                digits,
+                words,
+                alphabet,
+            } => {
                 let mut pieces = PreTokenizedString::from(text);
                 let cut = match digits {
-                    Some(digits) => digits.pre_tokenize(&mut pieces).and_then(|()| words.pre_tokenize(&mut pieces)),
+                    Some(digits) => digits
+                        .pre_tokenize(&mut pieces)
+                        .and_then(|()| words.pre_tokenize(&mut pieces)),
                     None => words.pre_tokenize(&mut pieces),
                 };
                 if let Err(error) = cut {

@@ -11,12 +11,20 @@ use crate::fixture::{CONTEXT, Folder, collect, engine, request};
 #[test]
 fn an_answer_starts_once_and_ends_once_with_its_counts() {
     let folder = Folder::new();
-    let answer = collect(engine(&folder, 1, 0).generate(&request("the", 12)).expect("a valid request"));
+    let answer = collect(
+        engine(&folder, 1, 0)
+            .generate(&request("the", 12))
+            .expect("a valid request"),
+    );
     assert_eq!((answer.starts, answer.ends), (1, 1));
     // <|im_start|> u s e r \n the <|im_end|> \n <|im_start|> a s s i s t a n t \n
     assert_eq!(answer.usage.input_tokens, 20);
     assert!(answer.usage.output_tokens <= 12);
-    assert!(matches!(answer.end.verdict, Verdict::Length | Verdict::Complete), "{:?}", answer.end);
+    assert!(
+        matches!(answer.end.verdict, Verdict::Length | Verdict::Complete),
+        "{:?}",
+        answer.end
+    );
 }
 
 #[test]
@@ -36,10 +44,16 @@ fn the_token_limit_is_kept_exactly() {
 #[test]
 fn without_a_limit_an_answer_ends_with_the_context() {
     let folder = Folder::new();
-    let mut request = ChatRequest { max_tokens: None, ..request("a", 1) };
+    let mut request = ChatRequest {
+        max_tokens: None,
+        ..request("a", 1)
+    };
     request.logit_bias.insert(1, -100.0);
     let answer = collect(engine(&folder, 1, 0).generate(&request).expect("a valid request"));
-    assert_eq!(answer.usage.input_tokens + answer.usage.output_tokens, u64::from(CONTEXT));
+    assert_eq!(
+        answer.usage.input_tokens + answer.usage.output_tokens,
+        u64::from(CONTEXT)
+    );
     assert_eq!(answer.end.verdict, Verdict::Length);
 }
 
@@ -48,8 +62,12 @@ fn the_same_seed_gives_the_same_text_and_another_another() {
     let folder = Folder::new();
     let engine = engine(&folder, 1, 0);
     let ask = |seed| {
-        let request =
-            ChatRequest { temperature: Some(1.5), top_p: Some(1.0), seed: Some(seed), ..request("hello", 40) };
+        let request = ChatRequest {
+            temperature: Some(1.5),
+            top_p: Some(1.0),
+            seed: Some(seed),
+            ..request("hello", 40)
+        };
         collect(engine.generate(&request).expect("a valid request")).text
     };
     assert_eq!(ask(1), ask(1));
@@ -64,7 +82,10 @@ fn a_stop_string_ends_the_answer_before_itself() {
     let characters: Vec<(usize, char)> = whole.char_indices().collect();
     let (at, _) = characters[characters.len() / 2];
     let stop: String = whole[at..].chars().take(3).collect();
-    let request = ChatRequest { stop: vec![stop.clone()], ..request("stop", 40) };
+    let request = ChatRequest {
+        stop: vec![stop.clone()],
+        ..request("stop", 40)
+    };
     let answer = collect(engine.generate(&request).expect("a valid request"));
     assert_eq!(answer.text, whole[..whole.find(&stop).expect("it is there")]);
     assert_eq!(answer.end.finish_reason, Some(FinishReason::Stop));
@@ -75,10 +96,18 @@ fn an_answer_does_not_depend_on_what_else_runs() {
     let folder = Folder::new();
     let engine = engine(&folder, 6, 6);
     // Short prompts and long ones, that are fed in one piece alone and in several together.
-    let requests: Vec<ChatRequest> =
-        [1, 30, 70, 130, 200, 3].iter().map(|&n| request(&"the cat ".repeat(n)[..n * 2], 30)).collect();
-    let alone: Vec<_> = requests.iter().map(|r| collect(engine.generate(r).expect("a valid request"))).collect();
-    let running: Vec<_> = requests.iter().map(|r| engine.generate(r).expect("a valid request")).collect();
+    let requests: Vec<ChatRequest> = [1, 30, 70, 130, 200, 3]
+        .iter()
+        .map(|&n| request(&"the cat ".repeat(n)[..n * 2], 30))
+        .collect();
+    let alone: Vec<_> = requests
+        .iter()
+        .map(|r| collect(engine.generate(r).expect("a valid request")))
+        .collect();
+    let running: Vec<_> = requests
+        .iter()
+        .map(|r| engine.generate(r).expect("a valid request"))
+        .collect();
     let together: Vec<_> = running.into_iter().map(collect).collect();
     assert_eq!(alone, together);
 }
@@ -87,7 +116,10 @@ fn an_answer_does_not_depend_on_what_else_runs() {
 fn more_than_there_is_room_for_is_refused_and_dropping_makes_room() {
     let folder = Folder::new();
     let engine = engine(&folder, 1, 1);
-    let long = ChatRequest { max_tokens: None, ..request("a", 1) };
+    let long = ChatRequest {
+        max_tokens: None,
+        ..request("a", 1)
+    };
     let first = engine.generate(&long).expect("there is room");
     let second = engine.generate(&long).expect("there is room to wait");
     let refused = engine.generate(&long).expect_err("there is no room");
@@ -104,7 +136,12 @@ fn more_than_there_is_room_for_is_refused_and_dropping_makes_room() {
 fn dropping_the_engine_ends_what_runs() {
     let folder = Folder::new();
     let engine = engine(&folder, 1, 0);
-    let generation = engine.generate(&ChatRequest { max_tokens: None, ..request("a", 1) }).expect("a valid request");
+    let generation = engine
+        .generate(&ChatRequest {
+            max_tokens: None,
+            ..request("a", 1)
+        })
+        .expect("a valid request");
     drop(engine);
     let answer = collect(generation);
     // It may have finished before the engine was dropped, but it may not end in silence.
@@ -119,10 +156,20 @@ fn a_prompt_beyond_the_context_names_both_numbers() {
         let Err(Refusal::Request(error)) = engine.generate(&request(&"x".repeat(length), 5)) else {
             panic!("it does not fit");
         };
-        assert_eq!((error.param.as_deref(), error.code), (Some("messages"), Some("context_length_exceeded")));
+        assert_eq!(
+            (error.param.as_deref(), error.code),
+            (Some("messages"), Some("context_length_exceeded"))
+        );
         assert!(error.message.contains("512"), "{}", error.message);
-        let numbers = error.message.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse::<usize>().ok());
-        assert!(numbers.into_iter().any(|n| n > CONTEXT as usize), "{}", error.message);
+        let numbers = error
+            .message
+            .split(|c: char| !c.is_ascii_digit())
+            .filter_map(|n| n.parse::<usize>().ok());
+        assert!(
+            numbers.into_iter().any(|n| n > CONTEXT as usize),
+            "{}",
+            error.message
+        );
     }
     // One token of room is enough.
     let room = CONTEXT as usize - 19 - 1;
@@ -135,17 +182,49 @@ fn what_the_engine_does_not_do_is_refused_by_name() {
     let folder = Folder::new();
     let engine = engine(&folder, 1, 0);
     let image = json!({"type": "image_url", "image_url": {"url": "data:,"}});
-    let parts = vec![Part::Text("look".into()), Part::Other(image.as_object().expect("an object").clone())];
-    let message = Message { content: Content::Parts(parts), ..Message::text(Role::User, "") };
+    let parts = vec![
+        Part::Text("look".into()),
+        Part::Other(image.as_object().expect("an object").clone()),
+    ];
+    let message = Message {
+        content: Content::Parts(parts),
+        ..Message::text(Role::User, "")
+    };
     let with_logprobs = json!({"logprobs": true}).as_object().expect("an object").clone();
     let cases = [
-        (ChatRequest { messages: vec![message], ..request("", 1) }, "messages[0].content[1]"),
-        (ChatRequest { tools: vec![json!({"type": "function"})], ..request("a", 1) }, "tools"),
-        (ChatRequest { response_format: Some(json!({"type": "json_object"})), ..request("a", 1) }, "response_format"),
-        (ChatRequest { extra: with_logprobs, ..request("a", 1) }, "logprobs"),
+        (
+            ChatRequest {
+                messages: vec![message],
+                ..request("", 1)
+            },
+            "messages[0].content[1]",
+        ),
+        (
+            ChatRequest {
+                tools: vec![json!({"type": "function"})],
+                ..request("a", 1)
+            },
+            "tools",
+        ),
+        (
+            ChatRequest {
+                response_format: Some(json!({"type": "json_object"})),
+                ..request("a", 1)
+            },
+            "response_format",
+        ),
+        (
+            ChatRequest {
+                extra: with_logprobs,
+                ..request("a", 1)
+            },
+            "logprobs",
+        ),
     ];
     for (request, param) in cases {
-        let Err(Refusal::Request(error)) = engine.generate(&request) else { panic!("{param} is not supported") };
+        let Err(Refusal::Request(error)) = engine.generate(&request) else {
+            panic!("{param} is not supported")
+        };
         assert_eq!(error.param.as_deref(), Some(param));
         assert!(error.message.contains(param), "{}", error.message);
     }
@@ -156,11 +235,18 @@ fn spelled_out_special_tokens_stay_text() {
     let folder = Folder::new();
     let engine = engine(&folder, 1, 0);
     let tokens = |text: &str| {
-        collect(engine.generate(&request(text, 1)).expect("a valid request")).usage.input_tokens
+        collect(engine.generate(&request(text, 1)).expect("a valid request"))
+            .usage
+            .input_tokens
     };
     let base = tokens("");
     // One token a character, not one for the whole; also nested, where taking one away leaves another.
-    for text in ["<|im_end|>", "<|im_start|>", "<|im_<|im_end|>end|>", "\u{fdd0}<|im_end|>\u{fdd1}"] {
+    for text in [
+        "<|im_end|>",
+        "<|im_start|>",
+        "<|im_<|im_end|>end|>",
+        "\u{fdd0}<|im_end|>\u{fdd1}",
+    ] {
         assert_eq!(tokens(text) - base, text.len() as u64, "{text}");
     }
 }

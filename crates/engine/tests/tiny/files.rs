@@ -49,11 +49,17 @@ fn damage_in_the_header_never_panics() {
 fn what_is_no_model_says_what_it_is() {
     let folder = Folder::new();
     let missing = folder.0.join("missing.gguf");
-    assert_eq!(load(&missing).expect_err("it is not there").kind(), ErrorKind::NotFound);
+    assert_eq!(
+        load(&missing).expect_err("it is not there").kind(),
+        ErrorKind::NotFound
+    );
     let text = folder.0.join("text.gguf");
     std::fs::write(&text, "hello").expect("a writable folder");
     let error = load(&text).expect_err("it is text");
-    assert!(error.kind() == ErrorKind::Corrupt && error.to_string().contains("not a GGUF file"), "{error}");
+    assert!(
+        error.kind() == ErrorKind::Corrupt && error.to_string().contains("not a GGUF file"),
+        "{error}"
+    );
 
     let with = |key: &'static str, value: Value| {
         folder.model_with(GgmlDType::Q8_0, |metadata| {
@@ -62,26 +68,48 @@ fn what_is_no_model_says_what_it_is() {
         })
     };
     let mamba = load(&with("general.architecture", Value::String("mamba".into()))).expect_err("not llama");
-    assert!(mamba.kind() == ErrorKind::Unsupported && mamba.to_string().contains("mamba"), "{mamba}");
+    assert!(
+        mamba.kind() == ErrorKind::Unsupported && mamba.to_string().contains("mamba"),
+        "{mamba}"
+    );
     let heads = load(&with("llama.attention.head_count", Value::U32(3))).expect_err("3 does not fit");
     assert_eq!(heads.kind(), ErrorKind::Corrupt, "{heads}");
     let words = load(&with("tokenizer.ggml.pre", Value::String("deepseek".into()))).expect_err("unknown");
-    assert!(words.kind() == ErrorKind::Unsupported && words.to_string().contains("deepseek"), "{words}");
+    assert!(
+        words.kind() == ErrorKind::Unsupported && words.to_string().contains("deepseek"),
+        "{words}"
+    );
     let template = load(&with("tokenizer.chat_template", Value::String("{% if".into()))).expect_err("broken");
     assert_eq!(template.kind(), ErrorKind::Unsupported, "{template}");
     let base = folder.model_with(GgmlDType::Q8_0, |metadata| {
         metadata.retain(|(key, _)| *key != "tokenizer.chat_template");
     });
-    assert!(load(&base).expect_err("a base model").to_string().contains("chat template"));
+    assert!(
+        load(&base)
+            .expect_err("a base model")
+            .to_string()
+            .contains("chat template")
+    );
 }
 
 #[test]
 fn every_quantisation_answers() {
-    for dtype in [GgmlDType::F32, GgmlDType::F16, GgmlDType::Q4_0, GgmlDType::Q4_1, GgmlDType::Q5_0, GgmlDType::Q8_0] {
+    for dtype in [
+        GgmlDType::F32,
+        GgmlDType::F16,
+        GgmlDType::Q4_0,
+        GgmlDType::Q4_1,
+        GgmlDType::Q5_0,
+        GgmlDType::Q8_0,
+    ] {
         let folder = Folder::new();
         let engine = load(&folder.model(dtype)).expect("it loads");
         // Long enough for the dense way, and decoding after it.
-        let answer = collect(engine.generate(&request(&"the ".repeat(20), 5)).expect("a valid request"));
+        let answer = collect(
+            engine
+                .generate(&request(&"the ".repeat(20), 5))
+                .expect("a valid request"),
+        );
         assert!(answer.end.failure.is_none(), "{dtype:?}: {:?}", answer.end);
     }
 }
@@ -91,18 +119,42 @@ fn pulling_a_file_converts_it_and_leaves_the_original() {
     let folder = Folder::new();
     let original = folder.model(GgmlDType::Q4_1);
     let store = Store::new(folder.0.join("models"));
-    let pulled = store.pull(original.to_str().expect("UTF-8"), &mut |_| {}).expect("it can be pulled");
+    let pulled = store
+        .pull(original.to_str().expect("UTF-8"), &mut |_| {})
+        .expect("it can be pulled");
     assert_eq!((pulled.name.as_str(), pulled.is_new), ("tiny", true));
     assert!(original.exists());
     let entries = store.list().expect("a readable folder");
-    assert_eq!((entries.len(), entries[0].quantisation.as_str(), entries[0].context), (1, "Q8_0", 512));
+    assert_eq!(
+        (
+            entries.len(),
+            entries[0].quantisation.as_str(),
+            entries[0].context
+        ),
+        (1, "Q8_0", 512)
+    );
     // Nothing else is left but the lock.
-    let left: Vec<_> = std::fs::read_dir(folder.0.join("models")).expect("a folder").collect();
+    let left: Vec<_> = std::fs::read_dir(folder.0.join("models"))
+        .expect("a folder")
+        .collect();
     assert_eq!(left.len(), 3, "{left:?}");
     // Converted once or at every start, it is the same model.
-    let ask = |path: &Path| collect(load(path).expect("it loads").generate(&request("x", 30)).expect("valid")).text;
+    let ask = |path: &Path| {
+        collect(
+            load(path)
+                .expect("it loads")
+                .generate(&request("x", 30))
+                .expect("valid"),
+        )
+        .text
+    };
     assert_eq!(ask(&original), ask(&pulled.path));
-    assert!(!store.pull(original.to_str().expect("UTF-8"), &mut |_| {}).expect("it is there").is_new);
+    assert!(
+        !store
+            .pull(original.to_str().expect("UTF-8"), &mut |_| {})
+            .expect("it is there")
+            .is_new
+    );
     store.remove("tiny").expect("it is there");
     assert_eq!(store.list().expect("a readable folder"), []);
     let error = store.remove("tiny").expect_err("it is gone");
@@ -114,11 +166,21 @@ fn a_model_cut_after_it_was_pulled_is_not_used() {
     let folder = Folder::new();
     let original = folder.model(GgmlDType::Q8_0);
     let store = Store::new(folder.0.join("models"));
-    let pulled = store.pull(original.to_str().expect("UTF-8"), &mut |_| {}).expect("it can be pulled");
-    let file = std::fs::File::options().write(true).open(&pulled.path).expect("it is there");
+    let pulled = store
+        .pull(original.to_str().expect("UTF-8"), &mut |_| {})
+        .expect("it can be pulled");
+    let file = std::fs::File::options()
+        .write(true)
+        .open(&pulled.path)
+        .expect("it is there");
     file.set_len(1000).expect("a writable file");
     assert_eq!(store.path("tiny"), None);
-    assert!(store.pull(original.to_str().expect("UTF-8"), &mut |_| {}).expect("it can be pulled again").is_new);
+    assert!(
+        store
+            .pull(original.to_str().expect("UTF-8"), &mut |_| {})
+            .expect("it can be pulled again")
+            .is_new
+    );
     assert!(store.path("tiny").is_some());
 }
 
@@ -131,14 +193,20 @@ fn names_cannot_leave_the_folder() {
     assert!(store.remove("../tiny").is_err() && store.remove("").is_err());
     assert!(outside.exists());
     for source in ["nonsense", "/etc/hostname", "http://127.0.0.1:9/x.bin"] {
-        assert_eq!(store.pull(source, &mut |_| {}).expect_err(source).kind(), ErrorKind::NotFound);
+        assert_eq!(
+            store.pull(source, &mut |_| {}).expect_err(source).kind(),
+            ErrorKind::NotFound
+        );
     }
 }
 
 #[test]
 fn two_that_pull_the_same_model_fetch_it_once() {
     let folder = Folder::new();
-    let served = Served::new(std::fs::read(folder.model(GgmlDType::Q8_0)).expect("it was written"), usize::MAX);
+    let served = Served::new(
+        std::fs::read(folder.model(GgmlDType::Q8_0)).expect("it was written"),
+        usize::MAX,
+    );
     let store = Store::new(folder.0.join("models"));
     let url = format!("http://{}/some/tiny.gguf?token=secret", served.address);
     let pull = || store.pull(&url, &mut |_| {}).expect("it can be pulled");
@@ -148,7 +216,10 @@ fn two_that_pull_the_same_model_fetch_it_once() {
     });
     assert_eq!(usize::from(a.is_new) + usize::from(b.is_new), 1);
     assert_eq!(a.path, b.path);
-    let source = store.list().expect("a readable folder")[0].source.clone().expect("it is recorded");
+    let source = store.list().expect("a readable folder")[0]
+        .source
+        .clone()
+        .expect("it is recorded");
     assert!(!source.contains("secret"), "{source}");
 }
 
@@ -164,7 +235,9 @@ fn a_download_that_breaks_off_is_not_used() {
             bytes = done;
         }
     };
-    let error = store.pull(&format!("http://{}/tiny.gguf", served.address), &mut progress).expect_err("it breaks off");
+    let error = store
+        .pull(&format!("http://{}/tiny.gguf", served.address), &mut progress)
+        .expect_err("it breaks off");
     assert_eq!(error.kind(), ErrorKind::Download, "{error}");
     assert!(bytes <= 10_000);
     assert_eq!(store.list().expect("a readable folder"), []);
@@ -194,6 +267,10 @@ fn answer(mut stream: TcpStream, file: &[u8], cut: usize) -> std::io::Result<()>
     while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte)? == 1 {
         head.push(byte[0]);
     }
-    write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", file.len())?;
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        file.len()
+    )?;
     stream.write_all(&file[..file.len().min(cut)])
 }

@@ -28,7 +28,11 @@ pub(crate) struct Folder(pub(crate) PathBuf);
 impl Folder {
     pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("aurora-tiny-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let name = format!(
+            "aurora-tiny-{}-{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&path).expect("a writable temporary folder");
         Self(path)
@@ -46,7 +50,10 @@ impl Folder {
         change(&mut metadata);
         let tensors = tensors(dtype);
         let metadata: Vec<(&str, &Value)> = metadata.iter().map(|(key, value)| (*key, value)).collect();
-        let tensors: Vec<(&str, &QTensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+        let tensors: Vec<(&str, &QTensor)> = tensors
+            .iter()
+            .map(|(name, tensor)| (name.as_str(), tensor))
+            .collect();
         let mut file = File::create(&path).expect("a writable folder");
         gguf_file::write(&mut file, &metadata, &tensors).expect("a writable file");
         path
@@ -89,8 +96,13 @@ pub(crate) struct Answer {
 }
 
 pub(crate) fn collect(mut generation: Generation) -> Answer {
-    let mut answer =
-        Answer { text: String::new(), usage: Usage::default(), end: End::cancelled(), starts: 0, ends: 0 };
+    let mut answer = Answer {
+        text: String::new(),
+        usage: Usage::default(),
+        end: End::cancelled(),
+        starts: 0,
+        ends: 0,
+    };
     while let Some(update) = generation.blocking_next() {
         assert_eq!(answer.ends, 0, "nothing comes after the end");
         match update {
@@ -125,7 +137,10 @@ fn metadata() -> Metadata {
         ("tokenizer.ggml.model", Value::String("gpt2".into())),
         ("tokenizer.ggml.pre", Value::String("smollm".into())),
         ("tokenizer.ggml.tokens", texts(tokens)),
-        ("tokenizer.ggml.token_type", Value::Array(types.into_iter().map(Value::I32).collect())),
+        (
+            "tokenizer.ggml.token_type",
+            Value::Array(types.into_iter().map(Value::I32).collect()),
+        ),
         ("tokenizer.ggml.merges", texts(vec!["t h".into(), "th e".into()])),
         ("tokenizer.ggml.eos_token_id", Value::U32(1)),
         (
@@ -168,7 +183,10 @@ fn tensors(dtype: GgmlDType) -> Vec<(String, QTensor)> {
     let mut add = |name: String, rows: usize, columns: usize| {
         seed += 1;
         let scale = 1.0 / (columns as f32).sqrt();
-        let values: Vec<f32> = noise(seed).take(rows * columns).map(|value| value * scale).collect();
+        let values: Vec<f32> = noise(seed)
+            .take(rows * columns)
+            .map(|value| value * scale)
+            .collect();
         let tensor = Tensor::from_vec(values, (rows, columns), &Device::Cpu).expect("a tensor");
         tensors.push((name, QTensor::quantize(&tensor, dtype).expect("whole blocks")));
     };
@@ -202,7 +220,9 @@ fn tensors(dtype: GgmlDType) -> Vec<(String, QTensor)> {
 fn noise(seed: u64) -> impl Iterator<Item = f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     std::iter::repeat_with(move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         ((state >> 40) as f32 / (1_u64 << 24) as f32 - 0.5) * 8.0
     })
 }

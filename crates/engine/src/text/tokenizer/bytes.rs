@@ -72,9 +72,9 @@ fn byte_of(letter: char) -> Option<u8> {
     let code = u32::from(letter);
     match u8::try_from(code) {
         Ok(byte) => stands_for_itself(byte).then_some(byte),
-        Err(_) if code < 0x100 + MOVED => {
-            (0..=u8::MAX).filter(|&byte| !stands_for_itself(byte)).nth((code - 0x100) as usize)
-        }
+        Err(_) if code < 0x100 + MOVED => (0..=u8::MAX)
+            .filter(|&byte| !stands_for_itself(byte))
+            .nth((code - 0x100) as usize),
         Err(_) => None,
     }
 }

@@ -56,13 +56,25 @@ impl Vocabulary {
         let is_sentencepiece = match gguf.string("tokenizer.ggml.model")? {
             Some("gpt2") => false,
             Some("llama") => true,
-            Some(other) => return Err(unsupported(format!("{file}: a vocabulary of type {other} is not supported"))),
+            Some(other) => {
+                return Err(unsupported(format!(
+                    "{file}: a vocabulary of type {other} is not supported"
+                )));
+            }
             None => return Err(corrupt(format!("{file} has no vocabulary"))),
         };
-        let tokens: Vec<String> = gguf.strings("tokenizer.ggml.tokens")?.into_iter().map(str::to_owned).collect();
+        let tokens: Vec<String> = gguf
+            .strings("tokenizer.ggml.tokens")?
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
         let types = gguf.numbers("tokenizer.ggml.token_type")?;
         if !types.is_empty() && types.len() != tokens.len() {
-            return Err(corrupt(format!("{file}: {} token types for {} tokens", types.len(), tokens.len())));
+            return Err(corrupt(format!(
+                "{file}: {} token types for {} tokens",
+                types.len(),
+                tokens.len()
+            )));
         }
         #[expect(clippy::cast_possible_truncation, reason = "types are 1 to 6")]
         let kind = |index: usize| match types.get(index).map(|&kind| kind as i32) {
@@ -72,26 +84,48 @@ impl Vocabulary {
             _ => Kind::Text,
         };
         let kinds = (0..tokens.len()).map(kind).collect();
-        Ok(Self { tokens, kinds, is_sentencepiece })
+        Ok(Self {
+            tokens,
+            kinds,
+            is_sentencepiece,
+        })
     }
 
     /// The model that merges the vocabulary's letters.
     pub(super) fn model(&self, gguf: &Gguf) -> Result<BPE> {
-        let merges = if self.is_sentencepiece { self.merges_by_score(gguf)? } else { merges(gguf)? };
-        #[expect(clippy::cast_possible_truncation, reason = "Vocabulary::read counted them, and files are smaller")]
-        let ids = self.tokens.iter().enumerate().map(|(id, token)| (token.clone(), id as u32));
+        let merges = if self.is_sentencepiece {
+            self.merges_by_score(gguf)?
+        } else {
+            merges(gguf)?
+        };
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "Vocabulary::read counted them, and files are smaller"
+        )]
+        let ids = self
+            .tokens
+            .iter()
+            .enumerate()
+            .map(|(id, token)| (token.clone(), id as u32));
         let ids: ahash::AHashMap<String, u32> = ids.collect();
         let mut builder = BPE::builder().vocab_and_merges(ids, merges);
         if self.is_sentencepiece {
             builder = builder.byte_fallback(true).fuse_unk(true);
-            if let Some(unknown) = gguf.integer("tokenizer.ggml.unknown_token_id")?.and_then(|id| self.tokens.get(id)) {
+            if let Some(unknown) = gguf
+                .integer("tokenizer.ggml.unknown_token_id")?
+                .and_then(|id| self.tokens.get(id))
+            {
                 builder = builder.unk_token(unknown.clone());
             }
         } else if pre(gguf)? == "llama-bpe" {
             builder = builder.ignore_merges(true);
         }
         builder.build().map_err(|source| {
-            corrupt(format!("{}: the vocabulary's merges do not fit its tokens", gguf.path().display())).with_source(source)
+            corrupt(format!(
+                "{}: the vocabulary's merges do not fit its tokens",
+                gguf.path().display()
+            ))
+            .with_source(source)
         })
     }
 
@@ -99,9 +133,15 @@ impl Vocabulary {
     fn merges_by_score(&self, gguf: &Gguf) -> Result<Vec<(String, String)>> {
         let scores = gguf.numbers("tokenizer.ggml.scores")?;
         if scores.len() != self.tokens.len() {
-            return Err(corrupt(format!("{}: a SentencePiece vocabulary without scores", gguf.path().display())));
+            return Err(corrupt(format!(
+                "{}: a SentencePiece vocabulary without scores",
+                gguf.path().display()
+            )));
         }
-        let ids: super::Ids = (0_u32..).zip(&self.tokens).map(|(id, token)| (token.clone(), id)).collect();
+        let ids: super::Ids = (0_u32..)
+            .zip(&self.tokens)
+            .map(|(id, token)| (token.clone(), id))
+            .collect();
         let mut merges = Vec::new();
         for (token, score) in self.tokens.iter().zip(&scores) {
             for (at, _) in token.char_indices().skip(1) {
@@ -125,7 +165,9 @@ impl Vocabulary {
                 let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
                 byte.map_or_else(|| token.as_bytes().into(), |byte| Box::from([byte].as_slice()))
             }
-            Kind::Text if self.is_sentencepiece => token.replace('\u{2581}', " ").into_bytes().into_boxed_slice(),
+            Kind::Text if self.is_sentencepiece => {
+                token.replace('\u{2581}', " ").into_bytes().into_boxed_slice()
+            }
             Kind::Text => ByteAlphabet::bytes(token),
         }
     }
@@ -141,8 +183,14 @@ impl Vocabulary {
 
     /// The token to put before everything, where the file wants one.
     pub(super) fn bos(&self, gguf: &Gguf) -> Result<Option<u32>> {
-        let wanted = gguf.boolean("tokenizer.ggml.add_bos_token")?.unwrap_or(self.is_sentencepiece);
-        let bos = if wanted { self.id(gguf, "tokenizer.ggml.bos_token_id")? } else { None };
+        let wanted = gguf
+            .boolean("tokenizer.ggml.add_bos_token")?
+            .unwrap_or(self.is_sentencepiece);
+        let bos = if wanted {
+            self.id(gguf, "tokenizer.ggml.bos_token_id")?
+        } else {
+            None
+        };
         Ok(bos)
     }
 
@@ -150,13 +198,22 @@ impl Vocabulary {
     pub(super) fn ends(&self, gguf: &Gguf) -> Result<Vec<u32>> {
         let mut ends: Vec<u32> = (0_u32..)
             .zip(self.tokens.iter().zip(&self.kinds))
-            .filter_map(|(id, (token, &kind))| (kind == Kind::Control && ENDS.contains(&token.as_str())).then_some(id))
+            .filter_map(|(id, (token, &kind))| {
+                (kind == Kind::Control && ENDS.contains(&token.as_str())).then_some(id)
+            })
             .collect();
-        for key in ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"] {
+        for key in [
+            "tokenizer.ggml.eos_token_id",
+            "tokenizer.ggml.eot_token_id",
+            "tokenizer.ggml.eom_token_id",
+        ] {
             ends.extend(self.id(gguf, key)?);
         }
         if ends.is_empty() {
-            return Err(corrupt(format!("{} names no token that ends an answer", gguf.path().display())));
+            return Err(corrupt(format!(
+                "{} names no token that ends an answer",
+                gguf.path().display()
+            )));
         }
         ends.sort_unstable();
         ends.dedup();
@@ -165,9 +222,10 @@ impl Vocabulary {
 
     fn id(&self, gguf: &Gguf, key: &str) -> Result<Option<u32>> {
         match gguf.integer(key)? {
-            Some(id) if id >= self.tokens.len() => {
-                Err(corrupt(format!("{}: {key} is outside the vocabulary", gguf.path().display())))
-            }
+            Some(id) if id >= self.tokens.len() => Err(corrupt(format!(
+                "{}: {key} is outside the vocabulary",
+                gguf.path().display()
+            ))),
             id => Ok(id.and_then(|id| u32::try_from(id).ok())),
         }
     }
@@ -186,8 +244,15 @@ pub(super) fn words(gguf: &Gguf) -> Result<(Option<Digits>, Split)> {
             )));
         }
     };
-    let split = Split::new(SplitPattern::Regex(pattern.to_owned()), SplitDelimiterBehavior::Isolated, false);
-    Ok((digits, split.map_err(|source| unsupported("the pattern of words does not compile").with_source(source))?))
+    let split = Split::new(
+        SplitPattern::Regex(pattern.to_owned()),
+        SplitDelimiterBehavior::Isolated,
+        false,
+    );
+    Ok((
+        digits,
+        split.map_err(|source| unsupported("the pattern of words does not compile").with_source(source))?,
+    ))
 }
 
 /// The file's name for its way of cutting, `gpt-2` where it has none.
@@ -204,5 +269,10 @@ fn merges(gguf: &Gguf) -> Result<Vec<(String, String)>> {
     };
     let listed = gguf.strings("tokenizer.ggml.merges")?;
     let merges: Option<Vec<_>> = listed.into_iter().map(split).collect();
-    merges.ok_or_else(|| corrupt(format!("{}: a merge without a space between its two parts", gguf.path().display())))
+    merges.ok_or_else(|| {
+        corrupt(format!(
+            "{}: a merge without a space between its two parts",
+            gguf.path().display()
+        ))
+    })
 }
