@@ -5,8 +5,9 @@
 //! are kept in [`ChatRequest::extra`] and passed on unchanged.
 //!
 //! [`ChatRequest::from_json`] reads a request from bytes, [`ChatRequest::validate`] checks one built in code; the rules
-//! on values have one home, `rules.rs`. Reading is strict: what is wrong is an error that names the field, never a guess.
+//! on values have one home, `rules.rs`, with those on the fields of `extra` in `passed_on.rs`. Reading is strict: what is wrong is an error that names the field, never a guess.
 
+mod passed_on;
 mod read;
 mod rules;
 #[cfg(test)]
@@ -55,7 +56,8 @@ pub struct ChatRequest {
     pub tool_choice: Option<Value>,
     /// `response_format`, as given.
     pub response_format: Option<Value>,
-    /// Every other field, as given.
+    /// Every other field, as given. Those that the reference defines (`user`, `metadata`, `logprobs`, …) are held to
+    /// its types.
     pub extra: Map<String, Value>,
 }
 

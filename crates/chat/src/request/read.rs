@@ -9,9 +9,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::rules::{
-    integer_above, integer_below, missing, stream_options_without_stream, wrong_type, wrong_value,
-};
+use super::rules::{integer, missing, only_with, wrong_type, wrong_value};
 use super::{ChatRequest, Content, Message, Part, RequestError, Role};
 
 type Fields = Map<String, Value>;
@@ -53,7 +51,7 @@ impl ChatRequest {
             extra: with_stream_options(fields, stream_options),
         };
         if has_stream_options && !request.stream {
-            return Err(stream_options_without_stream());
+            return Err(only_with("stream_options", "stream"));
         }
         request.validate()?;
         Ok(request)
@@ -246,15 +244,9 @@ fn take_bool(fields: &mut Fields, name: &str) -> Result<Option<bool>, RequestErr
 }
 
 fn take_integer(fields: &mut Fields, name: &str, min: i64, max: i64) -> Result<Option<i64>, RequestError> {
-    let Some(value) = take(fields, name) else {
-        return Ok(None);
-    };
-    match (value.as_i64(), value.is_u64()) {
-        (Some(number), _) if number < min => Err(integer_below(name, min, &number.to_string())),
-        (Some(number), _) if number <= max => Ok(Some(number)),
-        (Some(_), _) | (None, true) => Err(integer_above(name, max, &value.to_string())),
-        (None, false) => Err(wrong_type(name, "an integer", &value)),
-    }
+    take(fields, name)
+        .map(|value| integer(name, &value, min, max))
+        .transpose()
 }
 
 fn take_decimal(fields: &mut Fields, name: &str) -> Result<Option<f32>, RequestError> {

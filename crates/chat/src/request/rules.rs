@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::{ChatRequest, Content, Message, RequestError, Role};
+use super::{ChatRequest, Content, Message, RequestError, Role, passed_on};
 
 /// How many stop strings there may be.
 const STOP_MAX: usize = 4;
@@ -25,7 +25,7 @@ impl ChatRequest {
             message.validate(&format!("messages[{index}]"))?;
         }
         if self.include_usage && !self.stream {
-            return Err(stream_options_without_stream());
+            return Err(only_with("stream_options", "stream"));
         }
         if self.max_tokens == Some(0) {
             return Err(integer_below("max_tokens", 1, "0"));
@@ -48,10 +48,10 @@ impl ChatRequest {
         if let Some(choice) = &self.tool_choice {
             validate_tool_choice(choice)?;
         }
-        match &self.response_format {
-            Some(format) => validate_typed("response_format", format).map(|_| ()),
-            None => Ok(()),
+        if let Some(format) = &self.response_format {
+            validate_typed("response_format", format)?;
         }
+        passed_on::validate(&self.extra)
     }
 
     fn validate_stop(&self) -> Result<(), RequestError> {
@@ -175,10 +175,41 @@ fn decimal_within(param: &str, value: f32, min: f32, max: f32) -> Result<(), Req
     Err(RequestError::new(message, Some(param.to_owned()), Some(code)))
 }
 
-/// Stream options for an answer that is no stream.
-pub(super) fn stream_options_without_stream() -> RequestError {
-    let message = "Invalid 'stream_options': it is only allowed when 'stream' is true.";
-    RequestError::new(message, Some("stream_options".to_owned()), Some("invalid_value"))
+/// A field that means nothing unless another one is true.
+pub(super) fn only_with(param: &str, other: &str) -> RequestError {
+    let message = format!("Invalid '{param}': it is only allowed when '{other}' is true.");
+    RequestError::new(message, Some(param.to_owned()), Some("invalid_value"))
+}
+
+/// A whole number from `min` to `max`, however it is written: `1000`, `1e3` and `1000.0` are the same number.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "what is cast to an i64 is whole and in its range, and the bounds of that range are exact powers of two"
+)]
+pub(super) fn integer(param: &str, value: &Value, min: i64, max: i64) -> Result<i64, RequestError> {
+    let number = match (value.as_i64(), value.as_f64()) {
+        (Some(number), _) => number,
+        // Integers too long for 64 bits come as this too. The smallest i64 itself never does, so what is equal to it
+        // here was below it and rounded up.
+        (None, Some(number)) if number.fract() == 0.0 => {
+            if number <= i64::MIN as f64 {
+                return Err(integer_below(param, min, &value.to_string()));
+            }
+            if number >= i64::MAX as f64 {
+                return Err(integer_above(param, max, &value.to_string()));
+            }
+            number as i64
+        }
+        (None, _) => return Err(wrong_type(param, "an integer", value)),
+    };
+    if number < min {
+        Err(integer_below(param, min, &value.to_string()))
+    } else if number > max {
+        Err(integer_above(param, max, &value.to_string()))
+    } else {
+        Ok(number)
+    }
 }
 
 /// A value of the wrong JSON type. `expected` has its article: "a string".
@@ -213,7 +244,7 @@ pub(super) fn missing(param: &str) -> RequestError {
 }
 
 /// A whole number below its minimum.
-pub(super) fn integer_below(param: &str, min: i64, found: &str) -> RequestError {
+fn integer_below(param: &str, min: i64, found: &str) -> RequestError {
     let message = format!(
         "Invalid '{param}': integer below minimum value. Expected a value >= {min}, but got {found} instead."
     );
@@ -221,7 +252,7 @@ pub(super) fn integer_below(param: &str, min: i64, found: &str) -> RequestError 
 }
 
 /// A whole number above its maximum.
-pub(super) fn integer_above(param: &str, max: i64, found: &str) -> RequestError {
+fn integer_above(param: &str, max: i64, found: &str) -> RequestError {
     let message = format!(
         "Invalid '{param}': integer above maximum value. Expected a value <= {max}, but got {found} instead."
     );
@@ -247,7 +278,8 @@ fn describe(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
-        Value::Number(number) if number.is_f64() => "a decimal",
+        // A long integer is kept as a float, and is an integer all the same.
+        Value::Number(number) if number.as_f64().is_some_and(|number| number.fract() != 0.0) => "a decimal",
         Value::Number(_) => "an integer",
         Value::String(_) => "a string",
         Value::Array(_) => "an array",

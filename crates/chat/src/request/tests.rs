@@ -1,5 +1,7 @@
 //! Requests read from bytes: what is taken, and properties that hold for all input.
 
+mod integers;
+mod passed_on;
 mod refusals;
 
 use proptest::prelude::*;
@@ -197,7 +199,7 @@ proptest! {
 
     #[test]
     fn a_wrong_field_is_always_named(
-        name in "model|messages|stream|stream_options|max_tokens|temperature|top_p|top_k|seed|stop|presence_penalty|logit_bias|n|tools|tool_choice|response_format",
+        name in "model|messages|stream|stream_options|max_tokens|temperature|top_p|top_k|seed|stop|presence_penalty|logit_bias|n|tools|tool_choice|response_format|logprobs|top_logprobs|user|metadata|store|parallel_tool_calls|service_tier|reasoning_effort|modalities|functions",
         value in any_json(),
     ) {
         match read(&with(json!({ name.clone(): value }))) {

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 
 #[track_caller]
-fn refused(body: &Value, param: &str, code: &str, says: &str) {
+pub(super) fn refused(body: &Value, param: &str, code: &str, says: &str) {
     let error = read(body).unwrap_err();
     assert_eq!(error.param.as_deref(), Some(param), "{error}");
     assert_eq!(error.code, Some(code), "{error}");
