@@ -168,7 +168,7 @@ impl Engine {
     /// [`Refusal::Request`] if the model cannot answer the request as it is, [`Refusal::Busy`] if too many wait.
     pub fn generate(&self, request: &ChatRequest) -> Result<Generation, Refusal> {
         let inner = &*self.0;
-        check(request)?;
+        check(request, inner.info.vocabulary)?;
         let place = Place::take(&inner.jobs, inner.max_jobs).ok_or(Refusal::Busy { retry_after: BUSY })?;
         let prompt = inner.prompt(request)?;
         let limit = request.max_tokens.map_or(usize::MAX, |limit| limit as usize);
@@ -201,7 +201,7 @@ impl Engine {
 const BUSY: Duration = Duration::from_secs(2);
 
 /// Refuses what the engine does not do, instead of answering as if it had not been asked.
-fn check(request: &ChatRequest) -> Result<(), RequestError> {
+fn check(request: &ChatRequest, vocabulary: usize) -> Result<(), RequestError> {
     let refuse = |param: &str, why: &str| {
         Err(RequestError {
             message: format!("{param}: {why}"),
@@ -209,15 +209,41 @@ fn check(request: &ChatRequest) -> Result<(), RequestError> {
             code: None,
         })
     };
+    let given = |name: &str| request.extra.get(name).filter(|value| !value.is_null());
     if !request.tools.is_empty() {
         return refuse("tools", "the local model does not call tools");
     }
-    if request
-        .extra
-        .get("logprobs")
-        .is_some_and(|value| value.as_bool() == Some(true))
+    if given("functions").is_some_and(|value| value.as_array().is_none_or(|functions| !functions.is_empty()))
     {
+        return refuse("functions", "the local model does not call functions");
+    }
+    if request
+        .tool_choice
+        .as_ref()
+        .is_some_and(|choice| choice != "none" && choice != "auto")
+    {
+        return refuse("tool_choice", "the local model does not call tools");
+    }
+    if let Some(index) = request
+        .messages
+        .iter()
+        .position(|message| !message.tool_calls.is_empty())
+    {
+        return refuse(
+            &format!("messages[{index}].tool_calls"),
+            "the local model does not know tool calls",
+        );
+    }
+    if given("logprobs").is_some_and(|value| *value != false) {
         return refuse("logprobs", "the local model does not report log probabilities");
+    }
+    if given("modalities").is_some_and(|value| *value != serde_json::json!(["text"])) {
+        return refuse("modalities", "the local model answers in text only");
+    }
+    for name in ["audio", "prediction", "web_search_options"] {
+        if given(name).is_some() {
+            return refuse(name, "the local model does not support this");
+        }
     }
     let format = request
         .response_format
@@ -226,6 +252,12 @@ fn check(request: &ChatRequest) -> Result<(), RequestError> {
         .and_then(|kind| kind.as_str());
     if format.is_some_and(|format| format != "text") {
         return refuse("response_format", "the local model answers in plain text only");
+    }
+    if let Some(id) = request.logit_bias.keys().find(|&&id| id as usize >= vocabulary) {
+        return refuse(
+            &format!("logit_bias.{id}"),
+            &format!("the model's tokens are 0 to {}", vocabulary - 1),
+        );
     }
     Ok(())
 }

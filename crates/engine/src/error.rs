@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-/// Why a model cannot be loaded, fetched or removed. [`Error::kind`] tells programs, `Display` tells people.
+/// Why a model cannot be loaded, fetched or removed. [`Error::kind`] tells programs, `Display` tells people; an error that
+/// has a `source()` does not repeat what that says.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
@@ -57,7 +58,7 @@ impl Error {
             std::io::ErrorKind::UnexpectedEof => ErrorKind::Corrupt,
             _ => ErrorKind::Io,
         };
-        Self::new(kind, format!("cannot {doing} {}: {source}", path.display())).with_source(source)
+        Self::new(kind, format!("cannot {doing} {}: {source}", path.display()))
     }
 
     /// What kind of error this is.
@@ -65,6 +66,11 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
+}
+
+/// What an error of candle's says, without the backtrace that it may carry.
+pub(crate) fn first_line(error: &candle_core::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
 pub(crate) fn corrupt(message: impl Into<String>) -> Error {

@@ -47,12 +47,13 @@ impl Gguf {
             )));
         }
         file.rewind().map_err(|source| Error::io("read", path, source))?;
-        let content = Content::read(&mut file).map_err(|source| {
+        check_alignment(path)?;
+        let content = Content::read(&mut file).map_err(|error| {
             corrupt(format!(
-                "{}: the GGUF header is damaged: {source}",
-                path.display()
+                "{}: the GGUF header is damaged: {}",
+                path.display(),
+                crate::error::first_line(&error)
             ))
-            .with_source(source)
         })?;
         let gguf = Self {
             path: path.to_owned(),
@@ -354,6 +355,28 @@ impl RawTensor {
             ))),
         }
     }
+}
+
+/// The parser divides by this setting without looking at it; zero is refused here.
+fn check_alignment(path: &Path) -> Result<()> {
+    const KEY: &[u8] = b"general.alignment";
+    /// A u32, by the format's numbering.
+    const U32: [u8; 4] = 4_u32.to_le_bytes();
+    let mut head = Vec::new();
+    let file = File::open(path).map_err(|source| Error::io("open", path, source))?;
+    file.take(1 << 24)
+        .read_to_end(&mut head)
+        .map_err(|source| Error::io("read", path, source))?;
+    for at in memchr::memmem::find_iter(&head, KEY) {
+        let after = &head[at + KEY.len()..];
+        if after.starts_with(&U32) && after[4..].starts_with(&[0; 4]) {
+            return Err(corrupt(format!(
+                "{}: the GGUF header asks for an alignment of 0 bytes",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Quantisations that are converted to Q8_0 before they run. They share its blocks of 32 values.

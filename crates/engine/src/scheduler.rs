@@ -1,8 +1,8 @@
 //! The thread that owns the model: it lets waiting requests in, runs one step after the other, and gives every sequence
 //! its next token.
 //!
-//! A step holds one row for every sequence that is answering, and one piece of one prompt. So prompts do not make the
-//! others wait for longer than a piece takes, and the weights are read once for all.
+//! A step holds one row for every sequence that is answering, and one piece of one prompt; prompts take turns. So a
+//! long prompt makes nobody wait for longer than a piece of it takes, and the weights are read once for all.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,10 +12,9 @@ use crate::generation::{Progress, Writer};
 use crate::nn::{DENSE_ROWS, KvCache, Llama, Logits, Outcome, Pool, Slot, Workspace};
 use crate::text::Tokenizer;
 
-/// Rows of a prompt in one step when nobody else is answering: long enough that turning the weights into floats is
-/// paid for.
+/// Rows of a prompt in one step when nobody else is there: long enough that turning the weights into floats is paid for.
 const ALONE: usize = 512;
-/// Rows of a prompt in one step when others are answering: short, so that their pace holds.
+/// Rows of a prompt in one step when others are answering or have prompts of their own: short, so that they get on.
 const IN_COMPANY: usize = 64;
 
 /// A request that was checked and tokenised.
@@ -142,7 +141,7 @@ impl Scheduler {
             Err(error) => {
                 tracing::error!(%error, "a step failed");
                 for (index, _, _) in fed.into_iter().rev() {
-                    running.swap_remove(index).job.writer.fail(&error);
+                    running.remove(index).job.writer.fail(&error);
                 }
             }
         }
@@ -168,7 +167,11 @@ impl Scheduler {
             }
         }
         for index in finished.into_iter().rev() {
-            running.swap_remove(index);
+            running.remove(index);
+        }
+        // Prompts take turns: the one that was just fed goes behind the others.
+        if running.first().is_some_and(|first| !first.is_answering()) {
+            running.rotate_left(1);
         }
     }
 }

@@ -11,7 +11,7 @@ use candle_core::Device;
 use candle_core::quantized::gguf_file::{self, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result, corrupt, first_line};
 use crate::gguf::{Gguf, is_slow};
 use crate::nn::Config;
 use crate::text::{Template, Tokenizer};
@@ -39,11 +39,11 @@ pub(super) fn convert(source: &Path, target: &Path) -> Result<PathBuf> {
         return Ok(target.to_owned());
     };
     write(source, target, &gguf, slow).map_err(|error| {
-        Error::new(
-            ErrorKind::Corrupt,
-            format!("cannot convert {}: {error}", source.display()),
-        )
-        .with_source(error)
+        corrupt(format!(
+            "cannot convert {}: {}",
+            source.display(),
+            first_line(&error)
+        ))
     })?;
     Ok(target.to_owned())
 }

@@ -196,7 +196,7 @@ fn hub(
     let origin = format!("the hub's {repository}");
     let fetch = move |report: &Sender<Progress>| {
         let failed = |source: hf_hub::api::sync::ApiError| {
-            Error::new(ErrorKind::Download, format!("the hub's {repository}: {source}")).with_source(source)
+            Error::new(ErrorKind::Download, format!("the hub's {repository}: {source}"))
         };
         let builder = hf_hub::api::sync::ApiBuilder::from_env();
         let api = builder

@@ -26,13 +26,13 @@ pub(super) fn pull(store: &Store, source: &str, progress: &mut dyn FnMut(Progres
             is_new,
         })
     };
-    if let Some(path) = store.path(&name) {
+    if let Some(path) = there(store, &name, &wanted)? {
         return pulled(path, false);
     }
     fs::create_dir_all(&store.folder).map_err(|source| Error::io("create", &store.folder, source))?;
     let _lock = lock(&store.folder.join(format!(".{name}.lock")), &name, progress)?;
     // Another process may have fetched it while this one waited.
-    if let Some(path) = store.path(&name) {
+    if let Some(path) = there(store, &name, &wanted)? {
         return pulled(path, false);
     }
     // Under the lock nobody else uses this folder: what lies in it was left by a process that died.
@@ -65,6 +65,38 @@ pub(super) fn pull(store: &Store, source: &str, progress: &mut dyn FnMut(Progres
     pulled(store.file(&name), true)
 }
 
+/// The model's file, if it is there already and is what is wanted. A known model whose file is another one is fetched
+/// again; any other stays, and the name is refused.
+fn there(store: &Store, name: &str, wanted: &Wanted<'_>) -> Result<Option<PathBuf>> {
+    let Some(path) = store.path(name) else {
+        return Ok(None);
+    };
+    let record = store.record(name);
+    let source = record
+        .as_ref()
+        .map_or("somewhere unknown", |record| &record.source);
+    let is_same = match wanted {
+        Wanted::Known(known) => {
+            return Ok(record
+                .is_some_and(|record| record.source_sha256 == known.sha256)
+                .then_some(path));
+        }
+        Wanted::Url(url) => source == shown(url),
+        Wanted::File(file) => source == file.display().to_string(),
+    };
+    if is_same {
+        return Ok(Some(path));
+    }
+    let message =
+        format!("there is a model '{name}' already, from {source}; remove it, or give the file another name");
+    Err(Error::new(ErrorKind::Io, message))
+}
+
+/// A URL as it may be shown: without the query, which may carry a key.
+fn shown(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or(url)
+}
+
 fn wanted(source: &str) -> Result<(String, Wanted<'_>)> {
     let refuse = |why: String| Err(Error::new(ErrorKind::NotFound, why));
     if let Some(known) = KNOWN.iter().find(|known| known.name == source) {
@@ -83,11 +115,18 @@ fn wanted(source: &str) -> Result<(String, Wanted<'_>)> {
         return refuse(format!("there is no model or file '{source}'; give {hint}"));
     };
     // A query is not part of the file's name.
-    let path = source.split(['?', '#']).next().unwrap_or(source);
+    let path = if matches!(wanted, Wanted::Url(_)) {
+        shown(source)
+    } else {
+        source
+    };
     if !path.to_ascii_lowercase().ends_with(".gguf") {
         return refuse(format!("'{path}' does not end in .gguf; give {hint}"));
     }
     match name_from(path) {
+        Some(name) if known.contains(&name.as_str()) => refuse(format!(
+            "'{name}' is the name of a known model; give the file another name"
+        )),
         Some(name) => Ok((name, wanted)),
         None => refuse(format!("'{path}' does not yield a name for the model")),
     }
@@ -102,8 +141,7 @@ fn fetch(
     match wanted {
         Wanted::File(path) => Ok((path.to_path_buf(), path.display().to_string())),
         Wanted::Url(url) => {
-            // Without the query, which may carry a key.
-            let shown = url.split(['?', '#']).next().unwrap_or(url).to_owned();
+            let shown = shown(url).to_owned();
             Ok((fetch::url(url, &shown, workshop, progress)?, shown))
         }
         Wanted::Known(known) => {

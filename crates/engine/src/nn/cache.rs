@@ -5,36 +5,32 @@
 
 use super::config::Config;
 
-/// Keys and values of one sequence, for every block.
+/// Keys and values of one sequence: for each block and head, `capacity` positions of `head_width` values.
+///
+/// All blocks share two allocations. One for each block would lie below the size from which the system's allocator asks
+/// the kernel for zeroed pages; it would clear them itself, and a request would pay for room that it never uses.
 #[derive(Debug)]
 pub(crate) struct KvCache {
-    blocks: Vec<Block>,
-    capacity: usize,
-    length: usize,
-    head_width: usize,
-}
-
-/// Keys and values of one block: for each head, `capacity` positions of `head_width` values.
-#[derive(Debug)]
-struct Block {
     keys: Vec<f32>,
     values: Vec<f32>,
+    heads: usize,
+    head_width: usize,
+    capacity: usize,
+    length: usize,
 }
 
 impl KvCache {
     /// An empty cache for at most `capacity` tokens.
     pub(crate) fn new(config: &Config, capacity: usize) -> Self {
-        let size = config.kv_heads * capacity * config.head_width;
-        let block = || Block {
+        let (heads, head_width) = (config.kv_heads, config.head_width);
+        let size = config.blocks * heads * capacity * head_width;
+        Self {
             keys: vec![0.0; size],
             values: vec![0.0; size],
-        };
-        let blocks = (0..config.blocks).map(|_| block()).collect();
-        Self {
-            blocks,
+            heads,
+            head_width,
             capacity,
             length: 0,
-            head_width: config.head_width,
         }
     }
 
@@ -55,21 +51,26 @@ impl KvCache {
 
     /// Stores the keys and values of all heads at a position.
     pub(super) fn store(&mut self, block: usize, position: usize, keys: &[f32], values: &[f32]) {
-        let (width, capacity) = (self.head_width, self.capacity);
-        let block = &mut self.blocks[block];
-        let heads = keys.chunks_exact(width).zip(values.chunks_exact(width));
-        for (head, (keys, values)) in heads.enumerate() {
-            let at = (head * capacity + position) * width;
-            block.keys[at..at + width].copy_from_slice(keys);
-            block.values[at..at + width].copy_from_slice(values);
+        let width = self.head_width;
+        for (head, (keys, values)) in keys
+            .chunks_exact(width)
+            .zip(values.chunks_exact(width))
+            .enumerate()
+        {
+            let at = self.start(block, head) + position * width;
+            self.keys[at..at + width].copy_from_slice(keys);
+            self.values[at..at + width].copy_from_slice(values);
         }
     }
 
     /// The keys and values of one head for the first `positions` tokens, one row of `head_width` a position.
     pub(super) fn head(&self, block: usize, head: usize, positions: usize) -> (&[f32], &[f32]) {
-        let start = head * self.capacity * self.head_width;
+        let start = self.start(block, head);
         let range = start..start + positions * self.head_width;
-        let block = &self.blocks[block];
-        (&block.keys[range.clone()], &block.values[range])
+        (&self.keys[range.clone()], &self.values[range])
+    }
+
+    fn start(&self, block: usize, head: usize) -> usize {
+        (block * self.heads + head) * self.capacity * self.head_width
     }
 }

@@ -79,6 +79,11 @@ fn what_is_no_model_says_what_it_is() {
         words.kind() == ErrorKind::Unsupported && words.to_string().contains("deepseek"),
         "{words}"
     );
+    let alignment = load(&with("general.alignment", Value::U32(0))).expect_err("it divides by zero");
+    assert!(
+        alignment.kind() == ErrorKind::Corrupt && alignment.to_string().contains("alignment"),
+        "{alignment}"
+    );
     let template = load(&with("tokenizer.chat_template", Value::String("{% if".into()))).expect_err("broken");
     assert_eq!(template.kind(), ErrorKind::Unsupported, "{template}");
     let base = folder.model_with(GgmlDType::Q8_0, |metadata| {
@@ -182,6 +187,24 @@ fn a_model_cut_after_it_was_pulled_is_not_used() {
             .is_new
     );
     assert!(store.path("tiny").is_some());
+}
+
+#[test]
+fn another_file_of_the_same_name_is_refused() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    let store = Store::new(folder.0.join("models"));
+    let pull = |path: &Path| store.pull(path.to_str().expect("UTF-8"), &mut |_| {});
+    pull(&folder.model(GgmlDType::Q8_0)).expect("it can be pulled");
+    let error = pull(&other.model(GgmlDType::Q8_0)).expect_err("the name is taken");
+    assert!(error.to_string().contains("'tiny' already"), "{error}");
+    let known = other.0.join("SmolLM2.gguf");
+    std::fs::copy(other.model(GgmlDType::Q8_0), &known).expect("a writable folder");
+    assert!(
+        pull(&known)
+            .expect_err("the name is a known model's")
+            .to_string()
+            .contains("known model")
+    );
 }
 
 #[test]
