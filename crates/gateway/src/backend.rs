@@ -25,6 +25,12 @@ pub trait Backend: Send + Sync + 'static {
         self.models().into_iter().find(|model| model.id == id)
     }
 
+    /// What an error tells someone who asked for a model that is not there: the names there are, and patterns of names
+    /// that cannot be listed, such as `openai/MODEL`.
+    fn names(&self) -> Vec<String> {
+        self.models().into_iter().map(|model| model.id).collect()
+    }
+
     /// Starts an answer. Dropping the future, or the stream it gives, stops whatever was started.
     ///
     /// The request has been validated; its model name has not been looked up. A [`Refusal`] says that nothing was

@@ -70,14 +70,7 @@ impl Router {
             let message = "no model is named, and this server has no default model";
             return Refusal::invalid(400, message, Some("model"), Some("model_required"));
         }
-        let mut known: Vec<_> = self.models().into_iter().map(|model| model.id).collect();
-        known.extend(
-            self.targets
-                .endpoints
-                .keys()
-                .map(|endpoint| format!("{endpoint}/MODEL")),
-        );
-        Refusal::unknown_model(name, &known)
+        Refusal::unknown_model(name, &self.names())
     }
 
     fn describe(&self, id: &str, owner: &str) -> Model {
@@ -228,6 +221,15 @@ impl Backend for Router {
             return None;
         }
         Some(self.describe(id, &self.resolve(id)?.owner))
+    }
+
+    /// The models, then each endpoint as `name/MODEL`: what it can be asked for is more than it lists.
+    fn names(&self) -> Vec<String> {
+        let models = self.models().into_iter().map(|model| model.id);
+        let endpoints = self.targets.endpoints.keys();
+        models
+            .chain(endpoints.map(|endpoint| format!("{endpoint}/MODEL")))
+            .collect()
     }
 
     fn start(&self, mut request: ChatRequest) -> BoxFuture<Result<UpdateStream, Refusal>> {

@@ -130,7 +130,7 @@ async fn answer(
             let model = app
                 .backend
                 .model(&id)
-                .ok_or_else(|| unknown_model(&*app.backend, &id))?;
+                .ok_or_else(|| Refusal::unknown_model(&id, &app.backend.names()))?;
             Ok(Reply::Json(model_json(&model).to_string().into_bytes()))
         }
         Route::Chat => {
@@ -147,9 +147,4 @@ async fn answer(
 
 fn model_json(model: &Model) -> serde_json::Value {
     json!({ "id": model.id, "object": "model", "created": model.created, "owned_by": model.owned_by })
-}
-
-fn unknown_model(backend: &dyn Backend, id: &str) -> Refusal {
-    let known: Vec<_> = backend.models().into_iter().map(|model| model.id).collect();
-    Refusal::unknown_model(id, &known)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aurora_chat::ChatRequest;
-use aurora_gateway::{Backend, BoxFuture, Error, Model, Options, Refusal, Server, UpdateStream};
+use aurora_gateway::{Backend, BoxFuture, Error, Model, Options, Refusal, Router, Server, UpdateStream};
 use support::{Client, Gateway, prompt, request, serve, soon};
 
 const CHAT: &str = "/v1/chat/completions";
@@ -199,6 +199,28 @@ async fn what_can_be_read() {
 }
 
 #[tokio::test]
+async fn a_model_that_is_not_there_is_refused_in_the_same_words_everywhere() {
+    let router = Router::builder()
+        .model("local/small", Arc::new(Broken))
+        .endpoint("far", Arc::new(Unlisted))
+        .alias("smart", "far/large")
+        .build()
+        .expect("every alias leads somewhere");
+    let (addr, _stop, _running) = serve(Options::default(), Arc::new(router)).await;
+    let mut client = Client::connect(addr).await;
+    client.write(request("GET", "/v1/models/none", &[], "")).await;
+    let looked_up = client.answer().await;
+    client.chat(&prompt(false).replace("plain", "none")).await;
+    let asked = client.answer().await;
+    assert_eq!((looked_up.status, asked.status), (404, 404));
+    assert_eq!(looked_up.json(), asked.json());
+    assert_eq!(
+        asked.json()["error"]["message"],
+        "the model 'none' does not exist; this server has: local/small, smart, far/MODEL"
+    );
+}
+
+#[tokio::test]
 async fn a_head_has_no_body() {
     let gateway = Gateway::start(Options::default()).await;
     let mut client = gateway.client().await;
@@ -353,6 +375,19 @@ impl Backend for Broken {
 
     fn start(&self, _request: ChatRequest) -> BoxFuture<Result<UpdateStream, Refusal>> {
         Box::pin(async { panic!("another") })
+    }
+}
+
+/// A backend that has models and lists none of them.
+struct Unlisted;
+
+impl Backend for Unlisted {
+    fn models(&self) -> Vec<Model> {
+        Vec::new()
+    }
+
+    fn start(&self, _request: ChatRequest) -> BoxFuture<Result<UpdateStream, Refusal>> {
+        Box::pin(async { Err(Refusal::internal("nobody asks in earnest")) })
     }
 }
 
