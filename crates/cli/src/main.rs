@@ -69,6 +69,5 @@ fn dispatch(line: Vec<OsString>) -> Result<u8> {
         }
     };
     let (command, flags) = cli.into_parts();
-    log::start(&flags)?;
     commands::run(command, &flags)
 }

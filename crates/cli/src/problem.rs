@@ -18,6 +18,7 @@ enum Kind {
     Internal,
     Usage,
     Config,
+    Stdout,
     StdoutClosed,
 }
 
@@ -56,16 +57,29 @@ impl Problem {
                 message: String::new(),
             };
         }
-        Self::internal(format!("cannot write to standard output: {error}"))
+        Self {
+            kind: Kind::Stdout,
+            message: format!("cannot write to standard output: {error}"),
+        }
     }
 
     /// The exit code (design: 1 ours, 2 usage, 3 configuration, 130 cancelled).
     pub(crate) fn exit_code(&self) -> u8 {
         match self.kind {
-            Kind::Internal => 1,
+            Kind::Internal | Kind::Stdout => 1,
             Kind::Usage => 2,
             Kind::Config => 3,
             Kind::StdoutClosed => 130,
+        }
+    }
+
+    /// The kind's name in JSON output; `None` if stdout is the problem, where nothing can be told.
+    pub(crate) fn name(&self) -> Option<&'static str> {
+        match self.kind {
+            Kind::Internal => Some("internal"),
+            Kind::Usage => Some("usage"),
+            Kind::Config => Some("config"),
+            Kind::Stdout | Kind::StdoutClosed => None,
         }
     }
 

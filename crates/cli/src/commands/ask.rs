@@ -12,31 +12,56 @@ use tokio::sync::mpsc;
 
 use crate::args::Common;
 use crate::console;
-use crate::output::Printer;
+use crate::output::{Printer, Style};
 use crate::problem::{Problem, Result};
 use crate::settings::{self, Env};
 use crate::source::Source;
-use crate::{prompt, signals};
+use crate::{log, prompt, signals};
 
 /// How many updates may wait for the printer.
 const QUEUE: usize = 64;
 
-/// What the source's task tells the printer.
+/// What the source's task tells the printer, and when it came, counted from the moment the source was asked.
 enum Told {
-    /// An update, and when it came, counted from the request.
     Update(Duration, Update),
     /// There will be no answer.
-    Problem(Problem),
+    Problem(Duration, Problem),
 }
 
-/// Asks, prints, and returns the exit code of the verdict.
+/// Asks, prints, and returns the exit code of the verdict. With `--json` a problem is an `end` too, besides the message
+/// on stderr.
 ///
 /// # Errors
 /// There is no prompt, no usable model, or stdout cannot be written.
 pub(super) fn run(words: &[String], flags: &Common, env: Env) -> Result<u8> {
-    let style = console::style(flags, &env)?;
+    let style = console::style(flags, &env);
+    let unstyled = Style {
+        json: flags.json,
+        ..Style::default()
+    };
+    let mut printer = Printer::new(
+        *style.as_ref().unwrap_or(&unstyled),
+        io::stdout().lock(),
+        io::stderr(),
+    );
+    let result = style.and_then(|_| answer(words, flags, env, &mut printer));
+    if let Err(problem) = &result {
+        // Where nothing was asked, no time has passed; the problem of a source that was asked is printed by now.
+        report(&mut printer, Duration::ZERO, problem);
+    }
+    result
+}
+
+fn answer(
+    words: &[String],
+    flags: &Common,
+    env: Env,
+    printer: &mut Printer<impl io::Write, impl io::Write>,
+) -> Result<u8> {
+    log::start(flags)?;
     let settings = settings::load(flags, None, env)?;
-    let source = Source::of(&settings.target()?, &settings)?;
+    let target = settings.target()?;
+    let source = Source::of(&target, &settings)?;
     let request = request(prompt::read(words, &flags.files)?, flags)?;
 
     let runtime = super::runtime()?;
@@ -45,8 +70,9 @@ pub(super) fn run(words: &[String], flags: &Common, env: Env) -> Result<u8> {
         let _inside = runtime.enter();
         signals::first().map_err(|error| Problem::internal(format!("cannot listen for signals: {error}")))?
     };
+    printer.asked(target.start());
     runtime.spawn(produce(source, request, signal, send));
-    let result = print(receive, Printer::new(style, io::stdout().lock(), io::stderr()));
+    let result = print(receive, printer);
     // Ends the source at once and waits for nothing: neither for a connection nor for a thread that reads a model.
     runtime.shutdown_background();
     result
@@ -85,22 +111,23 @@ async fn produce(
     to: mpsc::Sender<Told>,
 ) {
     tokio::pin!(signal);
+    // What a model takes to be fetched and read is part of what the caller waits for.
+    let asked = Instant::now();
+    let cancelled = || Told::Update(asked.elapsed(), Update::End(End::cancelled()));
     let opened = tokio::select! {
         opened = source.ask(request) => opened,
         () = &mut signal => {
-            let _ = to.send(Told::Update(Duration::ZERO, Update::End(End::cancelled()))).await;
+            let _ = to.send(cancelled()).await;
             return;
         }
     };
     let mut updates = match opened {
         Ok(updates) => updates,
         Err(problem) => {
-            let _ = to.send(Told::Problem(problem)).await;
+            let _ = to.send(Told::Problem(asked.elapsed(), problem)).await;
             return;
         }
     };
-    let asked = Instant::now();
-    let cancelled = || Told::Update(asked.elapsed(), Update::End(End::cancelled()));
     loop {
         let update = tokio::select! {
             update = updates.next() => update,
@@ -131,11 +158,17 @@ async fn produce(
     }
 }
 
-fn print(mut from: mpsc::Receiver<Told>, mut printer: Printer<impl io::Write, impl io::Write>) -> Result<u8> {
+fn print(
+    mut from: mpsc::Receiver<Told>,
+    printer: &mut Printer<impl io::Write, impl io::Write>,
+) -> Result<u8> {
     let mut last = Duration::ZERO;
     while let Some(told) = from.blocking_recv() {
         match told {
-            Told::Problem(problem) => return Err(problem),
+            Told::Problem(elapsed, problem) => {
+                report(printer, elapsed, &problem);
+                return Err(problem);
+            }
             Told::Update(elapsed, update) => {
                 last = elapsed;
                 printer
@@ -154,4 +187,12 @@ fn print(mut from: mpsc::Receiver<Told>, mut printer: Printer<impl io::Write, im
         .update(last, &end)
         .map_err(|error| Problem::stdout(&error))?;
     Ok(1)
+}
+
+/// Tells the printer of a problem, unless it is stdout's own.
+fn report(printer: &mut Printer<impl io::Write, impl io::Write>, elapsed: Duration, problem: &Problem) {
+    if let Some(kind) = problem.name() {
+        // That stdout fails as well changes neither the message on stderr nor the exit code.
+        let _ = printer.problem(elapsed, kind, &problem.to_string());
+    }
 }

@@ -1,9 +1,9 @@
 //! The commands, one file each.
 
 use crate::args::{Cli, Command, Common};
-use crate::console;
 use crate::problem::{Problem, Result};
 use crate::settings::{self, Env};
+use crate::{console, log};
 
 mod ask;
 mod config;
@@ -16,6 +16,10 @@ mod serve;
 /// What keeps the command from running, as opposed to the verdict of an answer.
 pub(crate) fn run(command: Command, flags: &Common) -> Result<u8> {
     let env = Env::of_process();
+    if !matches!(command, Command::Ask { .. }) {
+        // `ask` does it by itself: with --json, even a log that cannot be started is told in an `end`.
+        log::start(flags)?;
+    }
     match command {
         Command::Ask { prompt } => ask::run(&prompt, flags, env),
         Command::Serve { listen } => serve::run(&settings::load(flags, listen, env)?),

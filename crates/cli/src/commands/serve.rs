@@ -27,7 +27,8 @@ pub(super) fn run(settings: &Settings) -> Result<u8> {
         keepalive: server.keepalive.value,
         ..Options::default()
     };
-    super::runtime()?.block_on(async {
+    let runtime = super::runtime()?;
+    let served = runtime.block_on(async {
         let signal = signals::first()
             .map_err(|error| Problem::internal(format!("cannot listen for signals: {error}")))?;
         let server = Server::bind(options, Arc::new(router)).await.map_err(problem)?;
@@ -37,8 +38,10 @@ pub(super) fn run(settings: &Settings) -> Result<u8> {
             console::tell("stopping; open streams may finish (a second signal ends them at once)");
         };
         server.run(stop).await.map_err(problem)
-    })?;
-    Ok(0)
+    });
+    // Waits for no thread that fetches or reads a model: nobody is left to answer.
+    runtime.shutdown_background();
+    served.map(|()| 0)
 }
 
 /// The router, and the model names to tell, the default first.

@@ -1,6 +1,9 @@
-//! What is said about the end of an answer: the verdict, what happened, and what a person can do about it, in one line.
+//! What is said on stderr about an answer, a line each: notices on the way, and its end with the verdict, what happened,
+//! and what a person can do about it.
 
-use aurora_chat::{Deadline, End, Failure, FailureKind, Verdict};
+use std::time::Duration;
+
+use aurora_chat::{Deadline, End, Failure, FailureKind, Notice, Verdict};
 
 use super::Meter;
 use super::visible::line;
@@ -28,6 +31,19 @@ pub(super) fn explain(end: &End, partial: bool) -> String {
         ),
         Verdict::Cancelled if partial => "cancelled; the answer above is not whole".to_owned(),
         Verdict::Cancelled => "cancelled".to_owned(),
+    }
+}
+
+/// The line for something that does not end the answer.
+pub(super) fn notice(notice: &Notice) -> String {
+    match notice {
+        Notice::Warning { kind, message } => format!("warning: {} ({kind})", line(message)),
+        Notice::Retry {
+            attempt,
+            wait,
+            reason,
+        } => format!("retry {attempt} in {} s: {}", seconds(*wait), line(reason)),
+        Notice::Resume { cursor } => format!("connection lost and resumed after {}", line(cursor)),
     }
 }
 
@@ -110,5 +126,15 @@ fn deadline_remedy(deadline: Deadline) -> &'static str {
         Deadline::Headers | Deadline::FirstEvent => "--first-timeout changes the limit",
         Deadline::Idle => "--idle-timeout changes the limit",
         Deadline::Total => "--total-timeout changes the limit",
+    }
+}
+
+/// Seconds with as many decimals as a person wants.
+fn seconds(wait: Duration) -> String {
+    let seconds = wait.as_secs_f64();
+    if seconds < 10.0 {
+        format!("{seconds:.1}")
+    } else {
+        format!("{seconds:.0}")
     }
 }

@@ -1,29 +1,49 @@
 //! An answer as JSON lines: one object a line, `type` first, and `end` last, always.
 //!
 //! The field names and their order are part of the command line's contract. Numbers of milliseconds are whole; what is
-//! not known is `null`. Characters that a terminal might obey are written as `\u` escapes, which mean the same.
+//! not known is `null`. What stderr has to name (verdicts, limits, waits) is told there as well. Characters that a terminal might obey are written as `\u` escapes, which mean the same.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use aurora_chat::{Delta, End, Failure, Notice, Start};
+use aurora_chat::{Delta, End, Failure, Notice, Start, Verdict};
 use serde_json::{Value, json};
 
-use super::{Meter, finish_reason, visible};
+use super::{Meter, ending, finish_reason, visible};
 
 /// Writes JSON lines.
 #[derive(Debug)]
-pub(super) struct Json<O> {
+pub(super) struct Json<O, E> {
     out: O,
+    err: E,
+    /// What was asked, until a `start` is written.
+    asked: Option<Start>,
+    started: bool,
+    ended: bool,
 }
 
-impl<O: Write> Json<O> {
-    pub(super) fn new(out: O) -> Self {
-        Self { out }
+impl<O: Write, E: Write> Json<O, E> {
+    pub(super) fn new(out: O, err: E) -> Self {
+        Self {
+            out,
+            err,
+            asked: None,
+            started: false,
+            ended: false,
+        }
     }
 
+    pub(super) fn asked(&mut self, start: Start) {
+        self.asked = Some(start);
+    }
+
+    /// Writes the source's own start, unless one was written in its place: there is one, and it is first.
     pub(super) fn start(&mut self, start: &Start) -> io::Result<()> {
+        self.asked = None;
+        if std::mem::replace(&mut self.started, true) {
+            return Ok(());
+        }
         self.line(
             "start",
             &[
@@ -35,6 +55,7 @@ impl<O: Write> Json<O> {
     }
 
     pub(super) fn delta(&mut self, delta: &Delta) -> io::Result<()> {
+        self.ensure_started()?;
         match delta {
             Delta::Text(text) => self.line("text", &[("text", json!(text))]),
             Delta::Reasoning(text) => self.line("reasoning", &[("text", json!(text))]),
@@ -63,6 +84,8 @@ impl<O: Write> Json<O> {
     }
 
     pub(super) fn notice(&mut self, notice: &Notice) -> io::Result<()> {
+        self.tell(&ending::notice(notice));
+        self.ensure_started()?;
         match notice {
             Notice::Warning { kind, message } => {
                 self.line("warning", &[("kind", json!(kind)), ("message", json!(message))])
@@ -84,15 +107,32 @@ impl<O: Write> Json<O> {
     }
 
     pub(super) fn end(&mut self, end: &End, meter: &Meter) -> io::Result<()> {
+        if end.verdict != Verdict::Complete {
+            self.tell(&ending::explain(end, meter.first_token.is_some()));
+        }
         let error = end.failure.as_ref().map(|failure: &Failure| {
             json!({"kind": failure.kind.as_str(), "message": failure.message, "status": failure.status})
         });
+        self.last(end.verdict.as_str(), finish_reason(end), &json!(error), meter)
+    }
+
+    /// Writes the end for a reason that is no source's.
+    pub(super) fn problem(&mut self, kind: &str, message: &str, meter: &Meter) -> io::Result<()> {
+        let error = json!({"kind": kind, "message": message, "status": null});
+        self.last("failed", None, &error, meter)
+    }
+
+    fn last(&mut self, verdict: &str, finish: Option<&str>, error: &Value, meter: &Meter) -> io::Result<()> {
+        if std::mem::replace(&mut self.ended, true) {
+            return Ok(());
+        }
+        self.ensure_started()?;
         self.line(
             "end",
             &[
-                ("verdict", json!(end.verdict.as_str())),
-                ("finish_reason", json!(finish_reason(end))),
-                ("error", json!(error)),
+                ("verdict", json!(verdict)),
+                ("finish_reason", json!(finish)),
+                ("error", error.clone()),
                 ("ttft_ms", meter.first_token.map_or(Value::Null, millis)),
                 ("elapsed_ms", millis(meter.elapsed)),
                 ("input_tokens", json!(meter.usage.map(|usage| usage.input_tokens))),
@@ -102,6 +142,19 @@ impl<O: Write> Json<O> {
                 ),
             ],
         )
+    }
+
+    fn ensure_started(&mut self) -> io::Result<()> {
+        match self.asked.take() {
+            Some(asked) => self.start(&asked),
+            None => Ok(()),
+        }
+    }
+
+    /// A line on stderr. Whether that works is nobody's to hear.
+    fn tell(&mut self, message: &str) {
+        let _ = writeln!(self.err, "aurora: {message}");
+        let _ = self.err.flush();
     }
 
     /// Writes `{"type":…` and the fields in this order, which a JSON map would not keep, in one write.

@@ -7,7 +7,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use aurora_chat::{Delta, End, FinishReason, Update, Usage};
+use aurora_chat::{Delta, End, FinishReason, Start, Update, Usage};
 
 mod ending;
 mod json;
@@ -43,7 +43,7 @@ pub(crate) struct Printer<O, E> {
 #[derive(Debug)]
 enum Kind<O, E> {
     Plain(plain::Plain<O, E>),
-    Json(json::Json<O>),
+    Json(json::Json<O, E>),
 }
 
 /// What is measured of every answer.
@@ -60,13 +60,33 @@ impl<O: Write, E: Write> Printer<O, E> {
     /// A printer for one answer.
     pub(crate) fn new(style: Style, out: O, err: E) -> Self {
         let kind = if style.json {
-            Kind::Json(json::Json::new(out))
+            Kind::Json(json::Json::new(out, err))
         } else {
             Kind::Plain(plain::Plain::new(style, out, err))
         };
         Self {
             kind,
             meter: Meter::default(),
+        }
+    }
+
+    /// Sets what is asked: JSON lines start with it if the source has anything else to say first.
+    pub(crate) fn asked(&mut self, start: Start) {
+        if let Kind::Json(json) = &mut self.kind {
+            json.asked(start);
+        }
+    }
+
+    /// Writes the end of an answer that is not to be: in JSON lines an `end`, unless there was one. A person reads the
+    /// message on stderr, which is the caller's to write.
+    ///
+    /// # Errors
+    /// stdout cannot be written.
+    pub(crate) fn problem(&mut self, elapsed: Duration, kind: &str, message: &str) -> io::Result<()> {
+        self.meter.elapsed = elapsed;
+        match &mut self.kind {
+            Kind::Json(json) => json.problem(kind, message, &self.meter),
+            Kind::Plain(_) => Ok(()),
         }
     }
 

@@ -1,7 +1,6 @@
 //! An answer as text: the answer on stdout, everything else on stderr, a line each.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use aurora_chat::{Delta, End, Notice, Start, Verdict};
 
@@ -68,20 +67,7 @@ impl<O: Write, E: Write> Plain<O, E> {
     }
 
     pub(super) fn notice(&mut self, notice: &Notice) {
-        match notice {
-            Notice::Warning { kind, message } => self.tell(&format!("warning: {} ({kind})", line(message))),
-            Notice::Retry {
-                attempt,
-                wait,
-                reason,
-            } => {
-                let wait = seconds(*wait);
-                self.tell(&format!("retry {attempt} in {wait} s: {}", line(reason)));
-            }
-            Notice::Resume { cursor } => {
-                self.tell(&format!("connection lost and resumed after {}", line(cursor)))
-            }
-        }
+        self.tell(&ending::notice(notice));
     }
 
     /// Ends the answer's last line, then says how it ended.
@@ -180,15 +166,5 @@ impl<O: Write, E: Write> Plain<O, E> {
     fn err(&mut self, text: &str) {
         let _ = self.err.write_all(text.as_bytes());
         let _ = self.err.flush();
-    }
-}
-
-/// Seconds with as many decimals as a person wants.
-fn seconds(wait: Duration) -> String {
-    let seconds = wait.as_secs_f64();
-    if seconds < 10.0 {
-        format!("{seconds:.1}")
-    } else {
-        format!("{seconds:.0}")
     }
 }

@@ -325,7 +325,8 @@ fn json_lines_have_these_fields_in_this_order() {
 {"type":"usage","input_tokens":12,"output_tokens":11,"cached_input_tokens":null,"reasoning_tokens":null}
 {"type":"end","verdict":"complete","finish_reason":"stop","error":null,"ttft_ms":3000,"elapsed_ms":9000,"input_tokens":12,"output_tokens":11}
 "#;
-    assert_eq!((out.as_str(), err.as_str()), (expected, ""));
+    let told = "aurora: retry 1 in 1.5 s: HTTP 503\naurora: warning: skipped (bad_json)\n";
+    assert_eq!((out.as_str(), err.as_str()), (expected, told));
     let read_back: serde_json::Value = serde_json::from_str(out.lines().nth(3).unwrap()).unwrap();
     assert_eq!(read_back["text"], "a\n\"\u{1b}\u{7f}\u{9b}\u{202e}é");
 }

@@ -1,5 +1,7 @@
 //! Which endpoint, and which model there, a name means.
 
+use aurora_chat::Start;
+
 use super::{Endpoint, Settings, Sourced};
 use crate::problem::{Problem, Result};
 
@@ -16,6 +18,21 @@ pub(crate) enum Target<'a> {
     Local(String),
     /// A model of an upstream, by the upstream's own name for it.
     Upstream(&'a Endpoint, String),
+}
+
+impl Target<'_> {
+    /// The start of an answer as it was asked for, before its source has said anything.
+    pub(crate) fn start(&self) -> Start {
+        let (model, endpoint) = match self {
+            Self::Local(name) => (name, LOCAL),
+            Self::Upstream(endpoint, model) => (model, endpoint.name.as_str()),
+        };
+        Start {
+            model: model.clone(),
+            endpoint: endpoint.to_owned(),
+            stream: None,
+        }
+    }
 }
 
 impl Settings {

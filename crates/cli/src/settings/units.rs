@@ -39,7 +39,7 @@ pub(crate) fn deadline(text: &str) -> Result<Option<Duration>, String> {
     if text.trim() == "off" {
         return Ok(None);
     }
-    let duration = duration(text).map_err(|error| error.replace("or 45", "45, or off"))?;
+    let duration = duration(text).map_err(|error| format!("{error}; off is none"))?;
     Ok((!duration.is_zero()).then_some(duration))
 }
 
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(deadline("0"), Ok(None));
         assert_eq!(deadline("0ms"), Ok(None));
         assert_eq!(deadline("60s"), Ok(Some(Duration::from_secs(60))));
-        assert!(deadline("never").is_err_and(|error| error.contains("or off")));
+        assert!(deadline("never").is_err_and(|error| error.contains("off is none")));
     }
 
     #[test]

@@ -211,7 +211,7 @@ fn json_lines_end_with_end_whatever_happens() {
     ]);
     assert_eq!(
         (run.code, run.json().len(), &end(&run)["error"]["kind"]),
-        (Some(5), 1, &json!("connect")),
+        (Some(5), 2, &json!("connect")),
         "{run:?}"
     );
 }
@@ -307,6 +307,39 @@ fn usage_and_the_log_go_to_stderr_and_the_file() {
     for line in log.lines() {
         serde_json::from_str::<serde_json::Value>(line).unwrap();
     }
+}
+
+#[test]
+fn json_lines_tell_problems_too_and_stderr_names_what_it_must() {
+    let run = Home::new().run(&["--json", "-m", "nowhere/m", "hi"]);
+    let lines = run.json();
+    assert_eq!((run.code, lines.len()), (Some(2), 1), "{run:?}");
+    assert_eq!(
+        (
+            &lines[0]["type"],
+            &lines[0]["verdict"],
+            &lines[0]["error"]["kind"]
+        ),
+        (&json!("end"), &json!("failed"), &json!("usage"))
+    );
+    let home = Home::new();
+    home.file("c.toml", "nonsense = 1");
+    let run = home.run(&["--json", "--config", "c.toml", "hi"]);
+    assert_eq!((run.code, run.json().len()), (Some(3), 1), "{run:?}");
+    assert_eq!(run.json()[0]["error"]["kind"], "config");
+
+    let upstream = Upstream::start(aurora_testkit::Script::sequence([
+        Reply::status(503).header("retry-after-ms", "10"),
+        Reply::sse([fixtures::text("part")]),
+    ]));
+    let run = home.run(&["-e", &upstream.url(), "-m", "m", "--json", "hi"]);
+    let types: Vec<_> = run.json().iter().map(|line| line["type"].clone()).collect();
+    assert_eq!(types, ["start", "retry", "text", "end"], "{run:?}");
+    assert_eq!((run.code, &run.json()[0]["model"]), (Some(7), &json!("m")));
+    assert!(
+        run.err.starts_with("aurora: retry 1 in ") && run.err.contains("\naurora: truncated"),
+        "{run:?}"
+    );
 }
 
 #[cfg(unix)]
