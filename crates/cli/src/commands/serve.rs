@@ -106,6 +106,9 @@ fn locals(
     found.extend(source::local::names(settings));
     for name in found {
         let local = Local::new(&name, settings)?;
+        if !source::local::knows(&name, settings) {
+            return Err(Problem::config(local.unknown()));
+        }
         let full = format!("{prefix}{name}");
         if full == default && local.is_fetched() {
             let local = local.clone();

@@ -62,7 +62,8 @@ impl Local {
         Ok(engine.insert(loaded).clone())
     }
 
-    fn unknown(&self) -> String {
+    /// That there is no such model, and which there are.
+    pub(crate) fn unknown(&self) -> String {
         let there = self
             .store
             .list()
@@ -117,13 +118,18 @@ pub(crate) fn store(settings: &Settings) -> Result<Store> {
     }
 }
 
-/// The names of the models that are there. None if that cannot be told: a server need not have any.
+/// The names of the models that are there and readable. None if that cannot be told: a server need not have any.
 pub(crate) fn names(settings: &Settings) -> Vec<String> {
     let entries = store(settings)
         .ok()
         .and_then(|store| store.list().ok())
         .unwrap_or_default();
-    entries.into_iter().map(|entry| entry.name).collect()
+    // A context of 0 is how the store marks a file that it cannot read.
+    entries
+        .into_iter()
+        .filter(|entry| entry.context > 0)
+        .map(|entry| entry.name)
+        .collect()
 }
 
 /// Whether a name without `local/` is one of a local model.

@@ -122,6 +122,20 @@ fn a_public_address_without_keys_is_refused() {
 
 #[cfg(unix)]
 #[test]
+#[cfg(feature = "engine")]
+fn a_server_does_not_start_with_a_local_model_that_there_is_not() {
+    let home = Home::new();
+    home.file("c.toml", "default_model = \"local/nope\"\n");
+    let run = home.run(&["serve", "--listen", "127.0.0.1:0", "--config", "c.toml"]);
+    assert_eq!(run.code, Some(3), "{run:?}");
+    assert!(
+        run.err.contains("nope") && run.err.contains("smollm2"),
+        "{}",
+        run.err
+    );
+}
+
+#[test]
 fn a_server_tells_its_address_answers_and_stops_with_0() {
     let home = Home::new();
     let config = "default_model = \"openai/x\"\n[endpoints.openai]\nbase_url = \"http://127.0.0.1:1/v1\"\n";
