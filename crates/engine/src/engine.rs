@@ -112,8 +112,7 @@ impl Engine {
         let model = Arc::new(Llama::read(&mut gguf)?);
         let tokenizer = Arc::new(Tokenizer::read(&gguf)?);
         let template = Template::read(&gguf, &tokenizer)?;
-        let no_threads = |source| Error::new(ErrorKind::Machine, "cannot start a thread").with_source(source);
-        let pool = Pool::new(options.threads).map_err(no_threads)?;
+        let pool = Pool::new(options.threads)?;
         let stem = || {
             path.file_stem()
                 .map(|stem| stem.to_string_lossy().into_owned())

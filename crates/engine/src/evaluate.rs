@@ -2,12 +2,10 @@
 //! evaluation, and for benchmarks.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use aurora_chat::{ChatRequest, RequestError};
 
 use crate::error::Result;
-use crate::error::{Error, ErrorKind};
 use crate::gguf::Gguf;
 use crate::nn::{DENSE_ROWS, KvCache, Llama, Logits, Outcome, Pool, Slot, Workspace};
 use crate::text::{Template, Tokenizer};
@@ -15,8 +13,8 @@ use crate::text::{Template, Tokenizer};
 /// A loaded model, to be driven by hand.
 #[derive(Debug)]
 pub struct Evaluator {
-    model: Arc<Llama>,
-    tokenizer: Arc<Tokenizer>,
+    model: Llama,
+    tokenizer: Tokenizer,
     template: Template,
     pool: Pool,
 }
@@ -35,11 +33,10 @@ impl Evaluator {
     /// As [`crate::Engine::load`].
     pub fn load(path: &Path) -> Result<Self> {
         let mut gguf = Gguf::open(path)?;
-        let model = Arc::new(Llama::read(&mut gguf)?);
-        let tokenizer = Arc::new(Tokenizer::read(&gguf)?);
+        let model = Llama::read(&mut gguf)?;
+        let tokenizer = Tokenizer::read(&gguf)?;
         let template = Template::read(&gguf, &tokenizer)?;
-        let no_threads = |source| Error::new(ErrorKind::Machine, "cannot start a thread").with_source(source);
-        let pool = Pool::new(None).map_err(no_threads)?;
+        let pool = Pool::new(None)?;
         Ok(Self {
             model,
             tokenizer,

@@ -5,21 +5,27 @@
 
 use rayon::prelude::*;
 
+use crate::error::{Error, ErrorKind, Result};
+
 /// The threads that steps run on.
 #[derive(Debug)]
 pub(crate) struct Pool(rayon::ThreadPool);
 
 impl Pool {
     /// A pool of this many threads; one for each core by default.
-    pub(crate) fn new(threads: Option<usize>) -> Result<Self, rayon::ThreadPoolBuildError> {
+    ///
+    /// # Errors
+    /// If the system gives no more threads.
+    pub(crate) fn new(threads: Option<usize>) -> Result<Self> {
         let available = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let threads = threads.unwrap_or_else(available).max(1);
         let name = |index| format!("aurora-engine-{index}");
-        rayon::ThreadPoolBuilder::new()
+        let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(name)
-            .build()
-            .map(Self)
+            .build();
+        pool.map(Self)
+            .map_err(|source| Error::new(ErrorKind::Machine, "cannot start a thread").with_source(source))
     }
 
     /// How many threads there are.
