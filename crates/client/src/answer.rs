@@ -16,6 +16,7 @@ use tracing::Span;
 use crate::{
     call::{BodyEnd, Call, Input, Need},
     clock::Clock,
+    progress::{Progress, Prospect},
     record::Recorder,
     transport::{Outgoing, Unsent, body_failure, head_of},
 };
@@ -35,6 +36,8 @@ const LAST_BYTES: Duration = Duration::from_millis(50);
 /// once, or resets the stream of an HTTP/2 connection.
 pub struct Answer {
     updates: Pin<Box<dyn Stream<Item = Update> + Send>>,
+    progress: Progress,
+    cancelled: bool,
 }
 
 impl Answer {
@@ -44,6 +47,7 @@ impl Answer {
         recorder: Option<Recorder>,
         span: Span,
     ) -> Self {
+        let progress = Progress::default();
         let driver = Driver {
             call,
             outgoing,
@@ -52,17 +56,24 @@ impl Answer {
             clock: Clock::start(),
             begun: false,
             response: None,
+            progress: progress.clone(),
         };
-        Self::from_stream(futures_util::stream::unfold(driver, |mut driver| async move {
+        let updates = futures_util::stream::unfold(driver, |mut driver| async move {
             let update = driver.next().await?;
             Some((update, driver))
-        }))
+        });
+        Self::from_stream(updates, progress)
     }
 
-    /// `updates` keeps the contract of [`Update`].
-    pub(crate) fn from_stream(updates: impl Stream<Item = Update> + Send + 'static) -> Self {
+    /// `updates` keeps the contract of [`Update`], and leaves in `progress` what it has not told when it is dropped.
+    pub(crate) fn from_stream(
+        updates: impl Stream<Item = Update> + Send + 'static,
+        progress: Progress,
+    ) -> Self {
         Self {
             updates: Box::pin(updates),
+            progress,
+            cancelled: false,
         }
     }
 
@@ -73,6 +84,30 @@ impl Answer {
     /// Outside a tokio runtime with I/O and time.
     pub async fn next(&mut self) -> Option<Update> {
         poll_fn(|cx| self.updates.as_mut().poll_next(cx)).await
+    }
+
+    /// Ends the call as cancelled. The connection is closed before this returns; [`next`](Self::next) still gives what
+    /// had come by then, and the end. A recording says the same. Without effect after the end.
+    pub fn cancel(&mut self) {
+        if std::mem::replace(&mut self.cancelled, true) {
+            return;
+        }
+        self.updates = Box::pin(futures_util::stream::empty());
+        self.updates = Box::pin(futures_util::stream::iter(self.progress.take_rest()));
+    }
+
+    /// How long the call had run when the last thing happened to it, by its own clock: zero before the first poll. A
+    /// recording that is played tells the times of the call that was recorded.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.progress.elapsed()
+    }
+
+    /// What becomes of the call, and when, if nothing comes from its server; `None` if it waits without a deadline, has
+    /// ended, or is played from a recording.
+    #[must_use]
+    pub fn prospect(&self) -> Option<Prospect> {
+        self.progress.prospect()
     }
 }
 
@@ -100,6 +135,7 @@ struct Driver {
     /// False until the first poll, with which time begins.
     begun: bool,
     response: Option<Response>,
+    progress: Progress,
 }
 
 impl Driver {
@@ -107,6 +143,7 @@ impl Driver {
         if !self.begun {
             self.begun = true;
             self.clock = Clock::start();
+            self.progress.note(&self.call, Duration::ZERO);
         }
         loop {
             if let Some(update) = self.call.poll_update() {
@@ -177,6 +214,7 @@ impl Driver {
             self.call.warn("recording", message);
         }
         self.span.in_scope(|| self.call.handle(input, now));
+        self.progress.note(&self.call, now);
         let spare = self.call.need() == Need::Nothing && self.call.is_whole();
         if self.call.need() != Need::Body && !spare {
             self.response = None;
@@ -201,14 +239,23 @@ impl Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         // A call that is dropped before its end was cancelled, and its recording says so.
-        if self.begun
-            && self.call.need() != Need::Nothing
-            && let Some(recorder) = &mut self.recorder
-        {
-            let cancelled = Failure::new(FailureKind::Cancelled, "cancelled");
-            // There is nobody left to tell of an error.
-            let _ = recorder.record(&Input::Abort(cancelled), self.clock.now());
+        if self.call.need() != Need::Nothing {
+            let cancelled = Input::Abort(Failure::new(FailureKind::Cancelled, "cancelled"));
+            let now = if self.begun {
+                self.clock.now()
+            } else {
+                Duration::ZERO
+            };
+            if self.begun
+                && let Some(recorder) = &mut self.recorder
+            {
+                // There is nobody left to tell of an error.
+                let _ = recorder.record(&cancelled, now);
+            }
+            self.call.handle(cancelled, now);
+            self.progress.note(&self.call, now);
         }
+        self.progress.leave(&mut self.call);
     }
 }
 

@@ -148,6 +148,18 @@ impl Call {
         own.into_iter().chain(deadline).min()
     }
 
+    /// What the call does next by itself, and when: pass a deadline, or without one try again.
+    pub(crate) fn prospect(&self) -> Option<(Duration, Option<Deadline>)> {
+        let retry = match self.state {
+            State::Waiting { until } => Some((until, None)),
+            // An error response is final, whenever its explanation ends.
+            State::Refused { .. } | State::Sending | State::Reading { .. } | State::Ended { .. } => None,
+        };
+        let deadline = self.phase().next(&self.terms.deadlines);
+        let deadline = deadline.map(|(at, deadline)| (at, Some(deadline)));
+        retry.into_iter().chain(deadline).min_by_key(|(at, _)| *at)
+    }
+
     /// Time has passed: a deadline may have, too.
     fn handle_time(&mut self, now: Duration) {
         if let Some((at, deadline)) = self.phase().next(&self.terms.deadlines)

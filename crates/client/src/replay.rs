@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::{
     Answer,
     call::{BodyEnd, Call, Input, Need, Terms},
+    progress::Progress,
     record::{Header, Line, VERSION, What},
 };
 
@@ -115,16 +116,20 @@ impl Recording {
     /// above 0 counts as infinity.
     #[must_use]
     pub fn play(self, speed: f64) -> Answer {
+        let progress = Progress::default();
         let player = Player {
             call: Call::new(self.terms),
             inputs: self.inputs,
             speed,
             begun: None,
+            at: Duration::ZERO,
+            progress: progress.clone(),
         };
-        Answer::from_stream(futures_util::stream::unfold(player, |mut player| async move {
+        let updates = futures_util::stream::unfold(player, |mut player| async move {
             let update = player.next().await?;
             Some((update, player))
-        }))
+        });
+        Answer::from_stream(updates, progress)
     }
 }
 
@@ -155,6 +160,9 @@ struct Player {
     speed: f64,
     /// The time of the first poll.
     begun: Option<Instant>,
+    /// The recorded time of the last input.
+    at: Duration,
+    progress: Progress,
 }
 
 impl Player {
@@ -169,18 +177,23 @@ impl Player {
             match self.inputs.pop_front() {
                 Some((at, played)) => {
                     self.wait(at).await;
-                    match played {
-                        Played::Bytes(bytes) => self.call.handle(Input::Bytes(&bytes), at),
-                        Played::Other(input) => self.call.handle(input, at),
+                    self.at = at;
+                    match &played {
+                        Played::Bytes(bytes) => self.step(Input::Bytes(bytes)),
+                        Played::Other(input) => self.step(input.clone()),
                     }
                 }
                 None => {
                     let message = "the recording breaks off here";
-                    let failure = Failure::new(FailureKind::ConnectionLost, message);
-                    self.call.handle(Input::Abort(failure), Duration::ZERO);
+                    self.step(Input::Abort(Failure::new(FailureKind::ConnectionLost, message)));
                 }
             }
         }
+    }
+
+    fn step(&mut self, input: Input<'_>) {
+        self.call.handle(input, self.at);
+        self.progress.note_time(self.at);
     }
 
     async fn wait(&mut self, at: Duration) {
@@ -194,6 +207,15 @@ impl Player {
         {
             tokio::time::sleep_until(until).await;
         }
+    }
+}
+
+impl Drop for Player {
+    fn drop(&mut self) {
+        if self.call.need() != Need::Nothing {
+            self.step(Input::Abort(Failure::new(FailureKind::Cancelled, "cancelled")));
+        }
+        self.progress.leave(&mut self.call);
     }
 }
 

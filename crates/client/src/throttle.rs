@@ -41,6 +41,16 @@ impl<S> Throttle<S> {
             over: false,
         }
     }
+
+    /// The source, as far as it was read: what it gave may still be held back here.
+    pub fn source(&self) -> &S {
+        &self.source
+    }
+
+    /// The source, to be told something; reading from it directly would take updates out of their order.
+    pub fn source_mut(&mut self) -> &mut S {
+        &mut self.source
+    }
 }
 
 impl<S: Stream<Item = Update> + Unpin> Stream for Throttle<S> {

@@ -7,6 +7,7 @@ mod quirks;
 mod recordings;
 mod retries;
 mod secrets;
+mod watching;
 
 use std::time::Duration;
 

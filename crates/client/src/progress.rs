@@ -1,0 +1,85 @@
+//! What an answer knows of its call between two polls: how long the call has run and what becomes of it if its server
+//! stays silent; and, once the call was dropped, the updates that it still had to tell.
+//!
+//! The call itself is inside a future while it is polled, so it leaves a note here whenever something happened to it.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use aurora_chat::{Deadline, Update};
+
+use crate::call::Call;
+
+/// What becomes of a call if nothing comes from its server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Prospect {
+    /// The call ends as timed out, because this deadline passes, after this long.
+    GiveUp(Deadline, Duration),
+    /// The request is sent again after this long.
+    Retry(Duration),
+}
+
+/// Shared by an answer and what drives its call.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Progress(Arc<Mutex<Note>>);
+
+#[derive(Debug, Default)]
+struct Note {
+    /// The time of the last thing that happened, since the call began.
+    elapsed: Duration,
+    /// When that was.
+    noted: Option<Instant>,
+    /// The call's next step by itself, since the call began; without a deadline it is the next attempt.
+    next: Option<(Duration, Option<Deadline>)>,
+    rest: VecDeque<Update>,
+}
+
+impl Progress {
+    /// Notes where the call stands at `now`.
+    pub(crate) fn note(&self, call: &Call, now: Duration) {
+        let mut note = self.lock();
+        note.elapsed = now;
+        note.noted = Some(Instant::now());
+        note.next = call.prospect();
+    }
+
+    /// Notes the time of a call that has no server, because it is played.
+    pub(crate) fn note_time(&self, now: Duration) {
+        self.lock().elapsed = now;
+    }
+
+    /// Keeps what the call still has to tell.
+    pub(crate) fn leave(&self, call: &mut Call) {
+        let rest = std::iter::from_fn(|| call.poll_update());
+        self.lock().rest.extend(rest);
+    }
+
+    /// Takes what was left.
+    pub(crate) fn take_rest(&self) -> VecDeque<Update> {
+        std::mem::take(&mut self.lock().rest)
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.lock().elapsed
+    }
+
+    pub(crate) fn prospect(&self) -> Option<Prospect> {
+        let note = self.lock();
+        let (at, deadline) = note.next?;
+        let now = note.elapsed + note.noted.map_or(Duration::ZERO, |noted| noted.elapsed());
+        let left = at.saturating_sub(now);
+        Some(match deadline {
+            Some(deadline) => Prospect::GiveUp(deadline, left),
+            None => Prospect::Retry(left),
+        })
+    }
+
+    /// No invariant spans two fields, so a panic elsewhere spoils nothing.
+    fn lock(&self) -> MutexGuard<'_, Note> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
