@@ -1,5 +1,7 @@
 //! The streams that are decoded: made here, from a seed, the same on every machine.
 
+use aurora_bench::Random;
+
 /// The events of a long answer in the shape of OpenAI's chat completion chunks, about 307 bytes each, `size` bytes or
 /// a little more.
 pub fn chat(size: usize) -> Vec<u8> {
@@ -43,11 +45,9 @@ pub fn chinese(size: usize) -> Vec<u8> {
 
 fn events(size: usize, words: &[&str]) -> Vec<u8> {
     let mut out = Vec::with_capacity(size + 512);
-    let mut seed = 0x2545_F491_4F6C_DD1D_u64;
+    let mut random = Random::default();
     while out.len() < size {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
+        let seed = random.number();
         let word = words[(seed % words.len() as u64) as usize];
         // The padding that hides how long a token is: with it events differ in length, as they do on the wire.
         let padding = &"aB3dE5gH7jK9"[..(seed >> 32) as usize % 12];

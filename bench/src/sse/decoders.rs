@@ -1,11 +1,6 @@
 //! The decoders, behind one signature: a stream and a read size in, what was seen out.
 
-use std::convert::Infallible;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
-
-use bytes::Bytes;
-use futures_util::{Stream, stream};
+use aurora_bench::{drain, slices};
 
 /// What every decoder has to agree on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,17 +84,4 @@ pub fn eventsource_stream(stream: &'static [u8], size: usize) -> Seen {
         seen.add(&event.expect("the corpus is valid").data)
     });
     seen
-}
-
-/// Slices of static memory: no reference counts, the cheapest input a `Stream` can have.
-fn slices(stream: &'static [u8], size: usize) -> impl Stream<Item = Result<Bytes, Infallible>> {
-    stream::iter(stream.chunks(size).map(|read| Ok(Bytes::from_static(read))))
-}
-
-fn drain<T>(stream: impl Stream<Item = T>, mut item: impl FnMut(T)) {
-    let mut stream = pin!(stream);
-    let mut context = Context::from_waker(Waker::noop());
-    while let Poll::Ready(Some(next)) = stream.as_mut().poll_next(&mut context) {
-        item(next);
-    }
 }

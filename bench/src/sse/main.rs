@@ -4,11 +4,9 @@
 //! median of several rounds in which the decoders take turns, so that a busy machine slows all of them alike. Read the
 //! ratios.
 
-mod allocations;
 mod corpus;
 mod decoders;
 
-use cpu_time::ThreadTime;
 use decoders::{Run, Seen};
 
 const DECODERS: [(&str, Run); 5] = [
@@ -41,15 +39,8 @@ fn main() {
 }
 
 fn table(title: &str, stream: &'static [u8], read: usize, rounds: usize) {
-    let mut times = [const { Vec::new() }; DECODERS.len()];
-    for _ in 0..rounds {
-        for ((_, run), times) in DECODERS.iter().zip(&mut times) {
-            let start = ThreadTime::now();
-            std::hint::black_box(run(stream, read));
-            times.push(start.elapsed().as_secs_f64());
-        }
-    }
-    let medians = times.map(median);
+    let medians: [f64; DECODERS.len()] =
+        aurora_bench::medians(rounds, |_| (), |n, ()| (DECODERS[n].1)(stream, read));
     let (floor, ours) = (medians[0], medians[1]);
     let expected = decoders::aurora(stream, read);
     println!("### {title}\n");
@@ -61,7 +52,7 @@ fn table(title: &str, stream: &'static [u8], read: usize, rounds: usize) {
     println!("| | MB/s | ms | of the floor | time, ours = 1 | allocations an event |");
     println!("|---|---:|---:|---:|---:|---:|");
     for ((name, run), seconds) in DECODERS.iter().zip(medians) {
-        let (seen, allocations) = allocations::count(|| run(stream, read));
+        let (seen, allocations) = aurora_bench::count(|| run(stream, read));
         check(name, seen, expected);
         println!(
             "| {name} | {:.0} | {:.1} | {:.2} | {:.1} | {:.3} |",
@@ -80,9 +71,4 @@ fn check(name: &str, seen: Seen, expected: Seen) {
     if !name.starts_with("memchr") {
         assert_eq!(seen, expected, "{name}");
     }
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
 }
