@@ -45,6 +45,15 @@ pub(crate) enum Command {
         #[arg(value_name = "PROMPT", allow_negative_numbers = true)]
         prompt: Vec<String>,
     },
+    /// Play a recording that --record made: the same answer, verdict and exit code
+    Replay {
+        /// The recording; - is standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// How many times as fast as it was; 0 or max waits for nothing
+        #[arg(long, value_name = "N", default_value = "1", value_parser = speed)]
+        speed: Speed,
+    },
     /// Serve models over an OpenAI-style HTTP API
     Serve {
         /// Address and port to listen on [default: 127.0.0.1:8080]
@@ -162,6 +171,9 @@ pub(crate) struct Common {
     /// Tell on stderr what the answer cost: tokens and times
     #[arg(long, global = true, help_heading = "Output")]
     pub(crate) usage: bool,
+    /// On a terminal, write what comes within this many milliseconds at once; 0 writes every piece [default: 16]
+    #[arg(long, global = true, value_name = "N", value_parser = frame, help_heading = "Output")]
+    pub(crate) frame_ms: Option<Frame>,
     /// Colour on a terminal [default: auto]
     #[arg(long, global = true, value_name = "WHEN", help_heading = "Output")]
     pub(crate) color: Option<ColorWhen>,
@@ -180,6 +192,9 @@ pub(crate) struct Common {
     /// How often a failed call is tried again before the answer has begun [default: 4]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_RETRIES)), help_heading = "Network")]
     pub(crate) retries: Option<u32>,
+    /// Write the exchange with the upstream to this file, prompt and answer included, for aurora replay
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Network")]
+    pub(crate) record: Option<PathBuf>,
     /// Configuration file instead of the usual one
     #[arg(long, global = true, value_name = "FILE", help_heading = "Settings")]
     pub(crate) config: Option<PathBuf>,
@@ -213,6 +228,14 @@ pub(crate) enum ColorWhen {
 /// A deadline flag: a duration, or off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Timeout(pub(crate) Option<Duration>);
+
+/// `--frame-ms`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Frame(pub(crate) Duration);
+
+/// `--speed`: a factor above 0; infinity waits for nothing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Speed(pub(crate) f64);
 
 impl Cli {
     /// The command, with a prompt alone read as `ask`.
@@ -319,6 +342,26 @@ fn deadline(text: &str) -> Result<Timeout, String> {
     units::deadline(text).map(Timeout)
 }
 
+/// Reads a number of milliseconds from 0 to 1000.
+///
+/// # Errors
+/// A message with the range.
+pub(crate) fn frame(text: &str) -> Result<Frame, String> {
+    match text.trim().parse() {
+        Ok(millis @ 0..=1000) => Ok(Frame(Duration::from_millis(millis))),
+        Ok(_) | Err(_) => Err(format!("\"{text}\" is not a whole number from 0 to 1000")),
+    }
+}
+
+fn speed(text: &str) -> Result<Speed, String> {
+    match text.parse() {
+        _ if text == "max" => Ok(Speed(f64::INFINITY)),
+        Ok(0.0) => Ok(Speed(f64::INFINITY)),
+        Ok(factor) if factor > 0.0 && f64::is_finite(factor) => Ok(Speed(factor)),
+        Ok(_) | Err(_) => Err("a number above 0, or max".to_owned()),
+    }
+}
+
 const LONG_HELP: &str = "\
 The first word decides: `aurora serve` is the command, `aurora -- serve` asks the model about it.
 Answers go to stdout, everything else to stderr. Durations: 500ms, 10s, 2m; a bare number is seconds, 0 or off is none.
@@ -327,14 +370,15 @@ Examples:
   aurora why is the sky blue
   git diff | aurora \"write a commit message\"
   aurora -f notes.txt --json \"list the open questions\"
-  aurora -e http://127.0.0.1:9000/v1 -m some-model hello
+  aurora -e http://127.0.0.1:9000/v1 -m some-model --record call.jsonl hello
+  aurora replay call.jsonl --speed 10
   aurora serve --listen 127.0.0.1:8080
 
 Variables, each overridden by its flag:
   AURORA_MODEL, AURORA_ENDPOINT     as --model, --endpoint
   AURORA_CONFIG, AURORA_DATA_DIR    the configuration file; where local models are kept
   AURORA_CONNECT_TIMEOUT, AURORA_FIRST_TIMEOUT, AURORA_IDLE_TIMEOUT, AURORA_TOTAL_TIMEOUT, AURORA_RETRIES
-  AURORA_LISTEN                     as serve --listen
+  AURORA_LISTEN, AURORA_FRAME_MS    as serve --listen, --frame-ms
   AURORA_API_KEY                    the key for an endpoint given as an address
   OPENAI_API_KEY, OPENAI_BASE_URL   the endpoint `openai`; the key goes to no other host
   NO_COLOR, TERM=dumb               no colour; no escape sequences at all

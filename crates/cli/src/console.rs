@@ -1,8 +1,9 @@
 //! The process's own stdout and stderr: what they are, and locked writing to them.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
 
-use crate::args::{ColorWhen, Common};
+use crate::args::{self, ColorWhen, Common};
 use crate::output::{Style, visible};
 use crate::problem::{Problem, Result};
 use crate::settings::Env;
@@ -26,6 +27,23 @@ pub(crate) fn style(flags: &Common, env: &Env) -> Result<Style> {
         show_reasoning: flags.show_reasoning,
         usage: flags.usage,
     })
+}
+
+/// How long a frame lasts where nothing is said: one repaint of most screens.
+const FRAME: Duration = Duration::from_millis(16);
+
+/// Within which time the pieces of an answer are written as one. On a terminal, which repaints for each, it is
+/// `--frame-ms` or `AURORA_FRAME_MS`; anywhere else every piece is written as it comes.
+///
+/// # Errors
+/// The variable is no number of milliseconds (configuration).
+pub(crate) fn frame(flags: &Common, env: &Env, style: &Style) -> Result<Duration> {
+    let variable = env.read("AURORA_FRAME_MS", args::frame)?;
+    if style.json || !style.out_is_terminal {
+        return Ok(Duration::ZERO);
+    }
+    let frame = flags.frame_ms.or(variable.map(|variable| variable.value));
+    Ok(frame.map_or(FRAME, |frame| frame.0))
 }
 
 /// Whether escape sequences for colour may be written. `TERM=dumb` forbids every escape sequence, whatever was asked

@@ -1,15 +1,19 @@
 //! Where answers come from: an upstream or the local engine, one stream of updates either way.
 
-use aurora_chat::{ChatRequest, Update};
+use std::fs::File;
+
+use aurora_chat::ChatRequest;
 use aurora_client::{Client, Deadlines};
-use futures_util::stream::BoxStream;
 
 use crate::problem::{Problem, Result};
 use crate::settings::target::Target;
 use crate::settings::{Endpoint, Settings};
 
+mod answering;
 #[cfg(feature = "engine")]
 pub(crate) mod local;
+
+pub(crate) use answering::Answering;
 
 /// A source of answers, ready to be asked.
 #[derive(Clone, Debug)]
@@ -42,19 +46,26 @@ impl Source {
         }
     }
 
-    /// Asks for an answer. The stream keeps the contract of [`Update`] and stops all work when it is dropped. Its
-    /// request's model is the source's own.
+    /// Asks for an answer, and writes a recording of the exchange with an upstream. The request's model is the source's
+    /// own.
     ///
     /// # Errors
     /// A local model cannot be fetched or read (configuration).
-    pub(crate) async fn ask(self, mut request: ChatRequest) -> Result<BoxStream<'static, Update>> {
+    pub(crate) async fn ask(self, mut request: ChatRequest, record: Option<File>) -> Result<Answering> {
         match self {
             Self::Upstream(client, endpoint, model) => {
                 request.model = model;
-                Ok(Box::pin(client.start(&endpoint, request)))
+                Ok(Answering::Call(match record {
+                    Some(file) => client.start_recorded(&endpoint, request, Box::new(file)),
+                    None => client.start(&endpoint, request),
+                }))
             }
             #[cfg(feature = "engine")]
-            Self::Local(local) => local.ask(request).await,
+            Self::Local(local) => {
+                // What a model takes to be fetched and read is part of what the caller waits for.
+                let asked = std::time::Instant::now();
+                Ok(Answering::local(asked, local.ask(request).await?))
+            }
         }
     }
 }

@@ -29,7 +29,7 @@ pub(crate) struct Progress(Arc<Mutex<Note>>);
 
 #[derive(Debug, Default)]
 struct Note {
-    /// The time of the last thing that happened, since the call began.
+    /// The time of the last thing that happened, since the call began, in the microseconds that recordings count.
     elapsed: Duration,
     /// When that was.
     noted: Option<Instant>,
@@ -42,7 +42,7 @@ impl Progress {
     /// Notes where the call stands at `now`.
     pub(crate) fn note(&self, call: &Call, now: Duration) {
         let mut note = self.lock();
-        note.elapsed = now;
+        note.elapsed = whole_micros(now);
         note.noted = Some(Instant::now());
         note.next = call.prospect();
     }
@@ -82,4 +82,8 @@ impl Progress {
     fn lock(&self) -> MutexGuard<'_, Note> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn whole_micros(time: Duration) -> Duration {
+    Duration::new(time.as_secs(), time.subsec_micros() * 1000)
 }

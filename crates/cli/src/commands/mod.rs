@@ -8,6 +8,7 @@ use crate::{console, log};
 mod ask;
 mod config;
 mod model;
+mod replay;
 mod serve;
 
 /// Runs a command; returns the exit code.
@@ -16,12 +17,18 @@ mod serve;
 /// What keeps the command from running, as opposed to the verdict of an answer.
 pub(crate) fn run(command: Command, flags: &Common) -> Result<u8> {
     let env = Env::of_process();
-    if !matches!(command, Command::Ask { .. }) {
-        // `ask` does it by itself: with --json, even a log that cannot be started is told in an `end`.
+    if flags.record.is_some() && !matches!(command, Command::Ask { .. }) {
+        return Err(Problem::usage(
+            "--record keeps the exchange of one answer (aurora PROMPT); this command asks for none",
+        ));
+    }
+    if !matches!(command, Command::Ask { .. } | Command::Replay { .. }) {
+        // Those two do it by themselves: with --json, even a log that cannot be started is told in an `end`.
         log::start(flags)?;
     }
     match command {
         Command::Ask { prompt } => ask::run(&prompt, flags, env),
+        Command::Replay { file, speed } => replay::run(&file, speed, flags, env),
         Command::Serve { listen } => serve::run(&settings::load(flags, listen, env)?),
         Command::Model(command) => model::run(&command, flags, &settings::load(flags, None, env)?),
         Command::Config(command) => config::run(command, flags, env),

@@ -375,7 +375,11 @@ impl Env {
         self.read(name, |text| Ok(text.to_owned()))
     }
 
-    fn read<T>(
+    /// A variable's value, as `read` understands its text.
+    ///
+    /// # Errors
+    /// It is not text, or not one that `read` understands (configuration).
+    pub(crate) fn read<T>(
         &self,
         name: &'static str,
         read: impl Fn(&str) -> std::result::Result<T, String>,

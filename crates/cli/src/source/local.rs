@@ -84,7 +84,7 @@ impl Local {
         )
     }
 
-    /// As [`crate::source::Source::ask`].
+    /// As [`crate::source::Source::ask`]. The stream keeps the contract of [`Update`] and stops all work when it is dropped.
     pub(super) async fn ask(self, mut request: ChatRequest) -> Result<BoxStream<'static, Update>> {
         request.model = self.name.to_string();
         let loaded = tokio::task::spawn_blocking(move || self.load()).await;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use aurora_testkit::{Reply, Upstream, fixtures};
 use serde_json::json;
 
+#[cfg(unix)]
+use crate::support::kill;
 use crate::support::{Home, Run, answer, ask};
 
 fn events(events: &[String]) -> Reply {
@@ -340,13 +342,4 @@ fn json_lines_tell_problems_too_and_stderr_names_what_it_must() {
         run.err.starts_with("aurora: retry 1 in ") && run.err.contains("\naurora: truncated"),
         "{run:?}"
     );
-}
-
-#[cfg(unix)]
-fn kill(signal: &str, process: u32) {
-    let status = std::process::Command::new("kill")
-        .args([signal, &process.to_string()])
-        .status()
-        .unwrap();
-    assert!(status.success());
 }

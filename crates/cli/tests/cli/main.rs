@@ -7,4 +7,5 @@
 mod answers;
 mod commands;
 mod inputs;
+mod recordings;
 mod support;

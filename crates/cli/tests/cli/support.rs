@@ -127,3 +127,13 @@ pub(crate) fn prompt(upstream: &Upstream) -> String {
 pub(crate) fn answer() -> Reply {
     Reply::sse(aurora_testkit::fixtures::sse_answer(&["Hel", "lo"]))
 }
+
+/// Sends a signal, by its name with a dash.
+#[cfg(unix)]
+pub(crate) fn kill(signal: &str, process: u32) {
+    let status = Command::new("kill")
+        .args([signal, &process.to_string()])
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
