@@ -34,6 +34,8 @@ pub struct Reader {
     streamed: bool,
     /// The last thing that could not be read: often the reason for what happens next.
     unreadable: Option<String>,
+    /// The data of the events read since it was last taken, if anybody wants it.
+    kept: Option<Vec<String>>,
     pub(super) fast: Fast,
 }
 
@@ -54,6 +56,22 @@ impl Reader {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Makes the reader keep the data of every event that it could read, for [`take_events`](Self::take_events): a
+    /// copy an event. Without it events cost nothing beyond their deltas.
+    #[must_use]
+    pub fn keeping_events(mut self) -> Self {
+        self.kept = Some(Vec::new());
+        self
+    }
+
+    /// The data of the events read since the last time, in order: one JSON object each, byte for byte as it was given,
+    /// so that what no delta knows of is in it. Two mistakes are corrected, since nobody could read them: an event that
+    /// holds several objects becomes several, and what had to be mended to be JSON is mended. Not in it are `[DONE]`,
+    /// errors, pings and what could not be read. Nothing without [`keeping_events`](Self::keeping_events).
+    pub fn take_events(&mut self) -> impl Iterator<Item = String> {
+        self.kept.iter_mut().flat_map(|kept| kept.drain(..))
     }
 
     /// Reads one event. `event` is its type, empty or `message` for the default one. Its deltas are appended to `out`,
@@ -77,6 +95,9 @@ impl Reader {
         if let Some(delta) = self.fast.read(trimmed) {
             self.streamed = true;
             out.push(delta);
+            if let Some(kept) = &mut self.kept {
+                kept.push(data.to_owned());
+            }
             return Ok(Flow::Continue);
         }
         self.fast.forget();
@@ -84,6 +105,7 @@ impl Reader {
         match serde_json::from_str::<Value>(trimmed) {
             Ok(value) => {
                 let flow = self.read_value(&value, out)?;
+                self.keep(&value, data);
                 if flow == Flow::Continue {
                     self.fast.learn(trimmed, &out[before..]);
                 }
@@ -337,8 +359,12 @@ impl Reader {
             return self.read(event, inner, out);
         }
         // Text that is almost JSON is worth more mended and read than skipped.
-        if let Some(value) = mend(data).and_then(|mended| serde_json::from_str(&mended).ok()) {
-            return Ok(match self.read_value(&value, out)? {
+        if let Some(mended) = mend(data)
+            && let Ok(value) = serde_json::from_str(&mended)
+        {
+            let flow = self.read_value(&value, out)?;
+            self.keep(&value, &mended);
+            return Ok(match flow {
                 Flow::Continue => self.warn(
                     "bad_json",
                     &format!("an event is no JSON ({error}) and was mended"),
@@ -360,6 +386,13 @@ impl Reader {
             &format!("an event is no JSON ({error}) and was skipped"),
             data,
         ))
+    }
+
+    /// Keeps an event's data, if that is wanted and it is an object: what else it may be, nobody can read.
+    fn keep(&mut self, value: &Value, data: &str) {
+        if let Some(kept) = self.kept.as_mut().filter(|_| value.is_object()) {
+            kept.push(data.to_owned());
+        }
     }
 
     fn warn(&mut self, kind: &'static str, what: &str, data: &str) -> Flow {

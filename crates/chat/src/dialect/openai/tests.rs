@@ -5,6 +5,7 @@ mod endings;
 mod errors;
 mod properties;
 mod quirks;
+mod verbatim;
 
 use super::*;
 use crate::{Conclusion, Delta, Ending, Failure, FinishReason, Notice, ToolCallDelta, Usage, Verdict};
