@@ -1,10 +1,9 @@
 //! The thin shell around a [`Call`]: it sends, reads, waits and keeps the time, all of it while it is polled.
 
 use std::{
-    fmt,
     future::{Future, poll_fn},
     pin::{Pin, pin},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -14,6 +13,7 @@ use reqwest::Response;
 use tracing::Span;
 
 use crate::{
+    Passage, Verbatim,
     call::{BodyEnd, Call, Input, Need},
     clock::Clock,
     progress::{Progress, Prospect},
@@ -34,80 +34,47 @@ const LAST_BYTES: Duration = Duration::from_millis(50);
 /// It works while it is polled and only then: a consumer that takes its time slows the server down by TCP's own means,
 /// and memory stays within the endpoint's [`Limits`](crate::Limits) plus one read. Dropping it closes the connection at
 /// once, or resets the stream of an HTTP/2 connection.
+#[derive(Debug)]
 pub struct Answer {
-    updates: Pin<Box<dyn Stream<Item = Update> + Send>>,
-    progress: Progress,
-    cancelled: bool,
+    /// The same call, of which no events were asked for.
+    verbatim: Verbatim,
 }
 
 impl Answer {
-    pub(crate) fn new(
-        call: Call,
-        outgoing: Result<Outgoing, Failure>,
-        recorder: Option<Recorder>,
-        span: Span,
-    ) -> Self {
-        let progress = Progress::default();
-        let driver = Driver {
-            call,
-            outgoing,
-            recorder,
-            span,
-            clock: Clock::start(),
-            begun: false,
-            response: None,
-            progress: progress.clone(),
-        };
-        let updates = futures_util::stream::unfold(driver, |mut driver| async move {
-            let update = driver.next().await?;
-            Some((update, driver))
-        });
-        Self::from_stream(updates, progress)
-    }
-
-    /// `updates` keeps the contract of [`Update`], and leaves in `progress` what it has not told when it is dropped.
-    pub(crate) fn from_stream(
-        updates: impl Stream<Item = Update> + Send + 'static,
-        progress: Progress,
-    ) -> Self {
-        Self {
-            updates: Box::pin(updates),
-            progress,
-            cancelled: false,
-        }
-    }
-
     /// The next update; `None` after the end. Cancel safe: an update is either returned or still to come.
     ///
     /// # Panics
     ///
     /// Outside a tokio runtime with I/O and time.
     pub async fn next(&mut self) -> Option<Update> {
-        poll_fn(|cx| self.updates.as_mut().poll_next(cx)).await
+        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
     /// Ends the call as cancelled. The connection is closed before this returns; [`next`](Self::next) still gives what
     /// had come by then, and the end. A recording says the same. Without effect after the end.
     pub fn cancel(&mut self) {
-        if std::mem::replace(&mut self.cancelled, true) {
-            return;
-        }
-        self.updates = Box::pin(futures_util::stream::empty());
-        self.updates = Box::pin(futures_util::stream::iter(self.progress.take_rest()));
+        self.verbatim.cancel();
     }
 
     /// How long the call had run when the last thing happened to it, by its own clock: zero before the first poll. A
     /// recording that is played tells the times of the call that was recorded.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
-        self.progress.elapsed()
+        self.verbatim.elapsed()
     }
 
     /// What becomes of the call, and when, if nothing comes from its server; `None` if it waits without a deadline, has
     /// ended, or is played from a recording.
     #[must_use]
     pub fn prospect(&self) -> Option<Prospect> {
-        self.progress.prospect()
+        self.verbatim.prospect()
+    }
+}
+
+impl From<Verbatim> for Answer {
+    /// The updates alone.
+    fn from(verbatim: Verbatim) -> Self {
+        Self { verbatim }
     }
 }
 
@@ -115,14 +82,39 @@ impl Stream for Answer {
     type Item = Update;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Update>> {
-        self.updates.as_mut().poll_next(cx)
+        loop {
+            match ready!(Pin::new(&mut self.verbatim).poll_next(cx)) {
+                Some(Passage::Update(update)) => return Poll::Ready(Some(update)),
+                Some(Passage::Event(_)) => {}
+                None => return Poll::Ready(None),
+            }
+        }
     }
 }
 
-impl fmt::Debug for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer").finish_non_exhaustive()
-    }
+/// The passages of this call, which is driven while they are polled.
+pub(crate) fn drive(
+    call: Call,
+    outgoing: Result<Outgoing, Failure>,
+    recorder: Option<Recorder>,
+    span: Span,
+) -> Verbatim {
+    let progress = Progress::default();
+    let driver = Driver {
+        call,
+        outgoing,
+        recorder,
+        span,
+        clock: Clock::start(),
+        begun: false,
+        response: None,
+        progress: progress.clone(),
+    };
+    let passages = futures_util::stream::unfold(driver, |mut driver| async move {
+        let passage = driver.next().await?;
+        Some((passage, driver))
+    });
+    Verbatim::new(passages, progress)
 }
 
 /// Does what the call needs.
@@ -139,18 +131,18 @@ struct Driver {
 }
 
 impl Driver {
-    async fn next(&mut self) -> Option<Update> {
+    async fn next(&mut self) -> Option<Passage> {
         if !self.begun {
             self.begun = true;
             self.clock = Clock::start();
             self.progress.note(&self.call, Duration::ZERO);
         }
         loop {
-            if let Some(update) = self.call.poll_update() {
-                if let Update::End(end) = &update {
+            if let Some(passage) = self.call.poll_passage() {
+                if let Passage::Update(Update::End(end)) = &passage {
                     self.record(end);
                 }
-                return Some(update);
+                return Some(passage);
             }
             match self.call.need() {
                 Need::Send => self.send().await,

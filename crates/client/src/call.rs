@@ -5,19 +5,21 @@
 //! Time is the duration since the call began, and never goes back.
 
 mod interface;
+mod outbox;
 
-use std::{collections::VecDeque, time::Duration};
+use std::time::Duration;
 
 use aurora_chat::{
-    Conclusion, Deadline, End, Ending, Failure, FailureKind, Limit, Notice, Start, Update,
-    dialect::openai::failure_from_status,
-    redact::{mask_exact, mask_keys},
+    Conclusion, Deadline, End, Ending, Failure, FailureKind, Limit, Notice, Start,
+    dialect::openai::failure_from_status, redact::mask_exact,
 };
 
 pub(crate) use interface::{BodyEnd, Head, Input, Need, Summary, Terms};
 
+use outbox::Outbox;
+
 use crate::{
-    Secret,
+    Passage,
     deadlines::Phase,
     reading::{Found, Reading, Step},
     retry::{self, Decision, Hints},
@@ -33,11 +35,12 @@ const ERROR_BODY_TIME: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Call {
     terms: Terms,
+    /// Whether the events are wanted too.
+    verbatim: bool,
     state: State,
-    updates: VecDeque<Update>,
+    outbox: Outbox,
     found: Found,
     retries_made: u32,
-    started: bool,
     first_delta: Option<Duration>,
     /// When the current attempt began.
     sent_at: Duration,
@@ -72,17 +75,23 @@ enum State {
 impl Call {
     pub(crate) fn new(terms: Terms) -> Self {
         Self {
+            outbox: Outbox::new(terms.key.clone()),
             terms,
+            verbatim: false,
             state: State::Sending,
-            updates: VecDeque::new(),
             found: Found::default(),
             retries_made: 0,
-            started: false,
             first_delta: None,
             sent_at: Duration::ZERO,
             stream: None,
             last_failure: None,
         }
+    }
+
+    /// The same call, with [`Passage::Event`]s. Nothing else about it changes.
+    pub(crate) fn verbatim(mut self) -> Self {
+        self.verbatim = true;
+        self
     }
 
     /// What the shell is to do next.
@@ -96,8 +105,8 @@ impl Call {
     }
 
     /// The next thing to tell the consumer.
-    pub(crate) fn poll_update(&mut self) -> Option<Update> {
-        self.updates.pop_front()
+    pub(crate) fn poll_passage(&mut self) -> Option<Passage> {
+        self.outbox.poll()
     }
 
     /// Whether the call has ended with a whole answer, so that its connection is as good as new.
@@ -135,7 +144,7 @@ impl Call {
 
     /// Adds a warning of the shell's own.
     pub(crate) fn warn(&mut self, kind: &'static str, message: String) {
-        self.notify(Notice::Warning { kind, message });
+        self.outbox.notify(Notice::Warning { kind, message });
     }
 
     /// When [`Input::Time`] is wanted, if nothing happens before.
@@ -190,7 +199,8 @@ impl Call {
             200..=299 => {
                 self.stream = head.stream;
                 let content_type = head.content_type.as_deref();
-                let reading = Reading::new(content_type, self.terms.limits, self.terms.key.clone());
+                let key = self.terms.key.clone();
+                let reading = Reading::new(content_type, self.terms.limits, key, self.verbatim);
                 State::Reading {
                     reading: Box::new(reading),
                     last_byte: None,
@@ -217,16 +227,9 @@ impl Call {
             return self.time_out(Deadline::Total, now);
         }
         match &mut self.state {
-            State::Reading { reading, last_byte } => {
+            State::Reading { last_byte, .. } => {
                 *last_byte = Some(now);
-                let result = reading.feed(bytes, &mut self.found);
-                self.tell_found(now);
-                match result {
-                    // Comments may drip without an end and without an event.
-                    Ok(Step::More) => self.handle_time(now),
-                    Ok(Step::Done) => self.conclude(Ending::Eof),
-                    Err(failure) => self.end_reading(failure, now),
-                }
+                self.read(bytes, now);
             }
             State::Refused { body, .. } => {
                 body.extend_from_slice(&bytes[..bytes.len().min(ERROR_BODY - body.len())]);
@@ -237,6 +240,21 @@ impl Call {
                 }
             }
             State::Sending | State::Waiting { .. } | State::Ended { .. } => {}
+        }
+    }
+
+    /// Reads a piece of a successful response's body, event by event.
+    fn read(&mut self, mut bytes: &[u8], now: Duration) {
+        while let State::Reading { reading, .. } = &mut self.state {
+            let result = reading.feed(&mut bytes, &mut self.found);
+            self.tell_found(now);
+            match result {
+                Ok(Step::Event) => {}
+                // Comments may drip without an end and without an event.
+                Ok(Step::More) => return self.handle_time(now),
+                Ok(Step::Done) => return self.conclude(Ending::Eof),
+                Err(failure) => return self.end_reading(failure, now),
+            }
         }
     }
 
@@ -304,31 +322,27 @@ impl Call {
         self.fail(failure);
     }
 
-    /// Passes on what was read, in order, after the start.
+    /// Passes on what one step of the reading has found.
     fn tell_found(&mut self, now: Duration) {
-        let mut found = std::mem::take(&mut self.found);
-        for notice in found.notices.drain(..) {
-            self.notify(notice);
-        }
-        if let State::Reading { reading, .. } = &self.state
-            && (reading.model().is_some() || !found.deltas.is_empty())
-            && !self.started
-        {
-            let model = reading.model().unwrap_or(&self.terms.model);
-            let start = Start {
-                model: self.clean(model),
-                endpoint: self.terms.endpoint.clone(),
-                stream: self.stream.take(),
-            };
-            self.started = true;
-            self.updates.push_back(Update::Start(start));
-        }
-        if !found.deltas.is_empty() {
+        let State::Reading { reading, .. } = &self.state else {
+            return;
+        };
+        if self.found.answers() {
             self.first_delta.get_or_insert(now);
-            self.updates.extend(found.deltas.drain(..).map(Update::Delta));
         }
-        // The buffers are used again.
-        self.found = found;
+        let start = || start(&self.terms, reading, &mut self.stream);
+        self.outbox.push(&mut self.found, start);
+    }
+
+    /// No attempt follows: whatever the server said of an answer is told after all.
+    fn release_held(&mut self) {
+        if let State::Reading { reading, .. } = &self.state
+            && !self.outbox.begun()
+            && (reading.model().is_some() || self.outbox.holds_answer())
+        {
+            let start = start(&self.terms, reading, &mut self.stream);
+            self.outbox.begin(start);
+        }
     }
 
     /// The error response is as complete as it will be.
@@ -353,23 +367,24 @@ impl Call {
 
     /// The reading failed: the server reported an error, or a limit was hit.
     fn end_reading(&mut self, failure: Failure, now: Duration) {
-        if self.first_delta.is_none() && failure.kind == FailureKind::ErrorEvent {
+        if !self.outbox.begun() && failure.kind == FailureKind::ErrorEvent {
             return self.retry_or_fail(failure, Hints::default(), now);
         }
         self.conclude(Ending::Failure(failure));
     }
 
-    /// Tries again if the rules allow it, and fails otherwise. No delta has come yet.
+    /// Tries again if the rules allow it, and fails otherwise. The answer has not begun.
     fn retry_or_fail(&mut self, mut failure: Failure, hints: Hints, now: Duration) {
         failure.retry_after = failure.retry_after.or(hints.after);
         let terms = &self.terms;
         match retry::decide(&failure, hints, self.retries_made, terms.retries, terms.seed) {
             Decision::Retry(wait) => {
                 self.retries_made += 1;
+                self.outbox.give_up_attempt();
                 self.state = State::Waiting {
                     until: now.saturating_add(wait),
                 };
-                let reason = self.clean(&failure.message);
+                let reason = self.outbox.clean(&failure.message);
                 tracing::warn!(
                     attempt = self.retries_made,
                     ?wait,
@@ -377,7 +392,7 @@ impl Call {
                     "the call is tried again"
                 );
                 self.last_failure = Some(reason.clone());
-                self.notify(Notice::Retry {
+                self.outbox.notify(Notice::Retry {
                     attempt: self.retries_made,
                     wait,
                     reason,
@@ -409,8 +424,9 @@ impl Call {
             return;
         };
         let Conclusion { end, notice } = reading.conclude(ending);
+        self.release_held();
         if let Some(notice) = notice {
-            self.notify(notice);
+            self.outbox.notify(notice);
         }
         self.end(end);
     }
@@ -420,41 +436,21 @@ impl Call {
         self.end(End::of_failure(failure));
     }
 
-    fn end(&mut self, mut end: End) {
-        if let Some(failure) = &mut end.failure {
-            self.clean_failure(failure);
-        }
+    fn end(&mut self, end: End) {
+        self.release_held();
         self.state = State::Ended {
             whole: end.failure.is_none(),
         };
-        self.updates.push_back(Update::End(end));
+        self.outbox.end(end);
     }
+}
 
-    fn notify(&mut self, notice: Notice) {
-        let notice = match notice {
-            Notice::Warning { kind, message } => Notice::Warning {
-                kind,
-                message: self.clean(&message),
-            },
-            Notice::Retry { .. } | Notice::Resume { .. } => notice,
-        };
-        self.updates.push_back(Update::Notice(notice));
-    }
-
-    fn clean_failure(&self, failure: &mut Failure) {
-        failure.message = self.clean(&failure.message);
-        for text in [&mut failure.error_type, &mut failure.code, &mut failure.param]
-            .into_iter()
-            .flatten()
-        {
-            *text = self.clean(text);
-        }
-    }
-
-    /// The text without the call's key, and without what looks like one.
-    fn clean(&self, text: &str) -> String {
-        let key = self.terms.key.as_ref().map_or("", Secret::expose);
-        mask_keys(&mask_exact(text, key)).into_owned()
+/// The start of the answer that this reading gives.
+fn start(terms: &Terms, reading: &Reading, stream: &mut Option<String>) -> Start {
+    Start {
+        model: reading.model().unwrap_or(&terms.model).to_owned(),
+        endpoint: terms.endpoint.clone(),
+        stream: stream.take(),
     }
 }
 

@@ -9,7 +9,8 @@ use std::{
 use aurora_chat::{ChatRequest, dialect::openai};
 
 use crate::{
-    Answer, Dialect, Endpoint, Error,
+    Answer, Dialect, Endpoint, Error, Verbatim,
+    answer::drive,
     call::{Call, Terms},
     record::Recorder,
     transport::Pool,
@@ -45,7 +46,14 @@ impl Client {
     /// Whatever goes wrong is told by the [`End`](aurora_chat::End) of the answer.
     #[must_use]
     pub fn start(&self, endpoint: &Endpoint, request: ChatRequest) -> Answer {
-        self.prepare(endpoint, request, None)
+        self.prepare(endpoint, request, false, None).into()
+    }
+
+    /// As [`start`](Self::start), together with the data of the events that the answer is read from: the same call,
+    /// which has the same updates. It costs one copy of every event.
+    #[must_use]
+    pub fn start_verbatim(&self, endpoint: &Endpoint, request: ChatRequest) -> Verbatim {
+        self.prepare(endpoint, request, true, None)
     }
 
     /// As [`start`](Self::start), and writes a [`Recording`](crate::Recording) of the exchange to `sink`, a line at a
@@ -58,15 +66,16 @@ impl Client {
         request: ChatRequest,
         sink: Box<dyn Write + Send>,
     ) -> Answer {
-        self.prepare(endpoint, request, Some(sink))
+        self.prepare(endpoint, request, false, Some(sink)).into()
     }
 
     fn prepare(
         &self,
         endpoint: &Endpoint,
         mut request: ChatRequest,
+        verbatim: bool,
         sink: Option<Box<dyn Write + Send>>,
-    ) -> Answer {
+    ) -> Verbatim {
         request.stream = true;
         request.include_usage = true;
         let terms = Terms {
@@ -94,7 +103,11 @@ impl Client {
         };
         let recorder = sink.map(|sink| Recorder::new(sink, &terms, &body));
         let outgoing = self.pool.request(endpoint, path, body);
-        Answer::new(Call::new(terms), outgoing, recorder, span)
+        let mut call = Call::new(terms);
+        if verbatim {
+            call = call.verbatim();
+        }
+        drive(call, outgoing, recorder, span)
     }
 }
 

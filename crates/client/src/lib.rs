@@ -30,7 +30,8 @@
 //! # assert_eq!(upstream.requests().len(), 1);
 //! ```
 //!
-//! A call can be recorded ([`Client::start_recorded`]) and played again ([`Recording`]); [`Throttle`] merges small deltas.
+//! A call can be recorded ([`Client::start_recorded`]) and played again ([`Recording`]); [`Throttle`] merges small deltas;
+//! [`Client::start_verbatim`] gives the server's events along with what they mean.
 //!
 //! Inside, `call` is a state machine without I/O, `reading` reads bodies, `retry` and `deadlines` are rules as values,
 //! `transport` speaks to the HTTP library, and [`Answer`] drives them. A recording is the log of the state machine's
@@ -51,6 +52,7 @@ mod replay;
 mod retry;
 mod throttle;
 mod transport;
+mod verbatim;
 
 pub use answer::Answer;
 pub use client::Client;
@@ -60,3 +62,4 @@ pub use progress::Prospect;
 pub use replay::{Recording, RecordingError};
 pub use retry::is_retryable;
 pub use throttle::Throttle;
+pub use verbatim::{Passage, Verbatim};

@@ -1,5 +1,5 @@
 //! What an answer knows of its call between two polls: how long the call has run and what becomes of it if its server
-//! stays silent; and, once the call was dropped, the updates that it still had to tell.
+//! stays silent; and, once the call was dropped, what it still had to tell.
 //!
 //! The call itself is inside a future while it is polled, so it leaves a note here whenever something happened to it.
 
@@ -9,9 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aurora_chat::{Deadline, Update};
+use aurora_chat::Deadline;
 
-use crate::call::Call;
+use crate::{Passage, call::Call};
 
 /// What becomes of a call if nothing comes from its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ struct Note {
     noted: Option<Instant>,
     /// The call's next step by itself, since the call began; without a deadline it is the next attempt.
     next: Option<(Duration, Option<Deadline>)>,
-    rest: VecDeque<Update>,
+    rest: VecDeque<Passage>,
 }
 
 impl Progress {
@@ -54,12 +54,12 @@ impl Progress {
 
     /// Keeps what the call still has to tell.
     pub(crate) fn leave(&self, call: &mut Call) {
-        let rest = std::iter::from_fn(|| call.poll_update());
+        let rest = std::iter::from_fn(|| call.poll_passage());
         self.lock().rest.extend(rest);
     }
 
     /// Takes what was left.
-    pub(crate) fn take_rest(&self) -> VecDeque<Update> {
+    pub(crate) fn take_rest(&self) -> VecDeque<Passage> {
         std::mem::take(&mut self.lock().rest)
     }
 

@@ -37,24 +37,30 @@ enum Form {
 /// What reading on is good for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// More bytes are wanted.
+    /// All bytes are read, and more are wanted.
     More,
+    /// An event was read, and there may be another one in the bytes that are left.
+    Event,
     /// The server said that it is done.
     Done,
 }
 
-/// What was read.
+/// What was read in one step.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
+    /// The events' data, in order and without the key, where that is wanted.
+    pub(crate) events: Vec<String>,
+    /// In order.
+    pub(crate) notices: Vec<Notice>,
     /// In order.
     pub(crate) deltas: Vec<Delta>,
-    /// In order; how they lie between the deltas is not kept.
-    pub(crate) notices: Vec<Notice>,
+    /// How many bytes of events this was made of.
+    pub(crate) weight: usize,
 }
 
 impl Reading {
-    /// A body of which the header says this `Content-Type`.
-    pub(crate) fn new(content_type: Option<&str>, limits: Limits, key: Option<Secret>) -> Self {
+    /// A body of which the header says this `Content-Type`; `events` is whether the events themselves are wanted.
+    pub(crate) fn new(content_type: Option<&str>, limits: Limits, key: Option<Secret>, events: bool) -> Self {
         let promised = content_type.is_some_and(|value| {
             let essence = value.split(';').next().unwrap_or_default().trim();
             essence.eq_ignore_ascii_case("text/event-stream")
@@ -66,7 +72,10 @@ impl Reading {
         };
         Self {
             form,
-            reader: Reader::new(),
+            reader: match events {
+                true => Reader::new().keeping_events(),
+                false => Reader::new(),
+            },
             limits,
             key,
             answer: 0,
@@ -84,12 +93,12 @@ impl Reading {
         self.reader.model()
     }
 
-    /// Reads the next bytes. What was found before a failure is in `found`.
+    /// Reads up to the end of the next event, and cuts off what was read. What was found before a failure is in `found`.
     ///
     /// # Errors
     ///
     /// The failure the server reports, or a limit. It ends the reading.
-    pub(crate) fn feed(&mut self, mut bytes: &[u8], found: &mut Found) -> Result<Step, Failure> {
+    pub(crate) fn feed(&mut self, bytes: &mut &[u8], found: &mut Found) -> Result<Step, Failure> {
         if matches!(self.form, Form::Unknown) {
             self.form = match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
                 // White space alone decides nothing, and means nothing in either form.
@@ -98,34 +107,29 @@ impl Reading {
                 Some(_) => Form::events(self.limits),
             };
         }
-        if let Form::Whole(body) = &mut self.form {
-            self.heard = true;
-            if body.len() + bytes.len() > self.limits.answer {
-                return Err(answer_limit(self.limits.answer));
-            }
-            body.extend_from_slice(bytes);
-            return Ok(Step::More);
-        }
-        loop {
-            let Form::Events(decoder) = &mut self.form else {
+        let item = match &mut self.form {
+            Form::Unknown => return Ok(Step::More),
+            Form::Whole(body) => {
+                self.heard = true;
+                if body.len() + bytes.len() > self.limits.answer {
+                    return Err(answer_limit(self.limits.answer));
+                }
+                body.extend_from_slice(bytes);
                 return Ok(Step::More);
-            };
-            let item = match decoder.next_item(&mut bytes) {
+            }
+            Form::Events(decoder) => match decoder.next_item(bytes) {
                 Ok(Some(item)) => item,
                 Ok(None) => return Ok(Step::More),
                 Err(error) => return Err(event_limit(&error, self.limits.event)),
-            };
-            self.heard |= matches!(item, Item::Event(_));
-            let before = found.deltas.len();
-            let step = read(&mut self.reader, &item, self.key.as_ref(), found)?;
-            self.answer += found.deltas[before..].iter().map(weight).sum::<usize>();
-            if self.answer > self.limits.answer {
-                return Err(answer_limit(self.limits.answer));
-            }
-            if step == Step::Done {
-                return Ok(Step::Done);
-            }
+            },
+        };
+        self.heard |= matches!(item, Item::Event(_));
+        let step = read(&mut self.reader, &item, self.key.as_ref(), found)?;
+        self.answer += found.deltas.iter().map(weight).sum::<usize>();
+        if self.answer > self.limits.answer {
+            return Err(answer_limit(self.limits.answer));
         }
+        Ok(step)
     }
 
     /// Reads what is left once no more bytes come: an event without its blank line, a bare JSON error without its
@@ -145,13 +149,13 @@ impl Reading {
                 }
             }
             Form::Events(decoder) => {
-                let mut warnings = Found::default();
                 while let Some(item) = decoder.finish() {
                     self.heard |= matches!(item, Item::Event(_));
+                    let result = read(&mut self.reader, &item, self.key.as_ref(), found);
                     // An event that was cut cannot be read; the verdict says so already.
-                    read(&mut self.reader, &item, self.key.as_ref(), &mut warnings)?;
+                    found.notices.clear();
+                    result?;
                 }
-                found.deltas.append(&mut warnings.deltas);
             }
         }
         Ok(())
@@ -199,19 +203,24 @@ fn read(
         ),
         Item::Stray(line) => (reader.read_stray_line(line), *line),
     };
+    found.weight += text.len();
+    found.events.extend(reader.take_events().map(|data| match key {
+        Some(key) if data.contains(key.expose()) => mask_exact(&data, key.expose()).into_owned(),
+        _ => data,
+    }));
     match (result, item) {
-        (Ok(Flow::Continue), _) => Ok(Step::More),
+        (Ok(Flow::Continue), _) => Ok(Step::Event),
         (Ok(Flow::Done), _) => Ok(Step::Done),
         (Ok(Flow::Warning(_)), Item::Stray(line)) => {
             tracing::debug!(
                 bytes = line.len(),
                 "a line that is no field of an event stream was ignored"
             );
-            Ok(Step::More)
+            Ok(Step::Event)
         }
         (Ok(Flow::Warning(notice)), Item::Event(_)) => {
             found.notices.push(notice);
-            Ok(Step::More)
+            Ok(Step::Event)
         }
         (Err(failure), _) => Err(match key {
             // The message may have been cut in the middle of the key, where its rest would not be recognised: it is

@@ -3,12 +3,12 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use aurora_chat::{Failure, FailureKind, Update};
+use aurora_chat::{Failure, FailureKind};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
-    Answer,
+    Answer, Passage, Verbatim,
     call::{BodyEnd, Call, Input, Need, Terms},
     progress::Progress,
     record::{Header, Line, VERSION, What},
@@ -125,11 +125,11 @@ impl Recording {
             at: Duration::ZERO,
             progress: progress.clone(),
         };
-        let updates = futures_util::stream::unfold(player, |mut player| async move {
-            let update = player.next().await?;
-            Some((update, player))
+        let passages = futures_util::stream::unfold(player, |mut player| async move {
+            let passage = player.next().await?;
+            Some((passage, player))
         });
-        Answer::from_stream(updates, progress)
+        Answer::from(Verbatim::new(passages, progress))
     }
 }
 
@@ -166,10 +166,10 @@ struct Player {
 }
 
 impl Player {
-    async fn next(&mut self) -> Option<Update> {
+    async fn next(&mut self) -> Option<Passage> {
         loop {
-            if let Some(update) = self.call.poll_update() {
-                return Some(update);
+            if let Some(passage) = self.call.poll_passage() {
+                return Some(passage);
             }
             if self.call.need() == Need::Nothing {
                 return None;

@@ -1,12 +1,13 @@
 //! The call as a state machine: what it needs and tells, at which time.
 
-use aurora_chat::{Deadline, Delta, Fault, Verdict};
+use aurora_chat::{Deadline, Delta, Fault, Update, Verdict};
 use aurora_testkit::fixtures;
 
 use super::*;
-use crate::{Deadlines, Limits};
+use crate::{Deadlines, Limits, Secret};
 
 mod bodies;
+mod verbatim;
 
 const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -46,7 +47,12 @@ fn streaming() -> Call {
 }
 
 fn updates(call: &mut Call) -> Vec<Update> {
-    std::iter::from_fn(|| call.poll_update()).collect()
+    let passages = std::iter::from_fn(|| call.poll_passage());
+    let updates = passages.map(|passage| match passage {
+        Passage::Update(update) => update,
+        Passage::Event(event) => panic!("nobody asked for an event: {event}"),
+    });
+    updates.collect()
 }
 
 fn text(updates: &[Update]) -> String {
