@@ -1,8 +1,8 @@
 //! The thin shell around a [`Call`]: it sends, reads, waits and keeps the time, all of it while it is polled.
 
 use std::{
-    future::{Future, poll_fn},
-    pin::{Pin, pin},
+    future::poll_fn,
+    pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -20,10 +20,6 @@ use crate::{
     record::Recorder,
     transport::{Outgoing, Unsent, body_failure, head_of},
 };
-
-/// How often the wall clock is looked at while nothing happens: so long after a laptop wakes a deadline that passed in
-/// its sleep is seen.
-const WALL_CLOCK_CHECK: Duration = Duration::from_secs(5);
 
 /// How long the last bytes of a body may take after `[DONE]`, when nobody waits for them any more but the connection,
 /// which could carry another call after them. Some servers never send them.
@@ -149,7 +145,7 @@ impl Driver {
                 Need::Body => self.read().await,
                 Need::Wait => {
                     let nothing = std::future::pending::<()>();
-                    let _ = bounded(&mut self.clock, &self.call, nothing).await;
+                    let _ = self.clock.bound(self.call.wake_at(), nothing).await;
                     self.step(Input::Time);
                 }
                 Need::Nothing => {
@@ -165,7 +161,11 @@ impl Driver {
     async fn send(&mut self) {
         let sent = match &self.outgoing {
             // The future is large, and made once an attempt.
-            Ok(outgoing) => bounded(&mut self.clock, &self.call, Box::pin(outgoing.send())).await,
+            Ok(outgoing) => {
+                self.clock
+                    .bound(self.call.wake_at(), Box::pin(outgoing.send()))
+                    .await
+            }
             Err(failure) => Some(Err(Unsent {
                 failure: failure.clone(),
                 retryable: false,
@@ -187,7 +187,7 @@ impl Driver {
             // The call asks for a body only after a head, and a head comes with one.
             return self.step(Input::End(BodyEnd::Proper));
         };
-        match bounded(&mut self.clock, &self.call, response.chunk()).await {
+        match self.clock.bound(self.call.wake_at(), response.chunk()).await {
             Some(Ok(Some(bytes))) => self.step(Input::Bytes(&bytes)),
             Some(Ok(None)) => self.step(Input::End(BodyEnd::Proper)),
             Some(Err(error)) => self.step(Input::End(BodyEnd::Failed(body_failure(&error)))),
@@ -248,28 +248,6 @@ impl Drop for Driver {
             self.progress.note(&self.call, now);
         }
         self.progress.leave(&mut self.call);
-    }
-}
-
-/// What `work` gives, or `None` when the call wants to know the time first. Work that is ready is never late.
-async fn bounded<T>(clock: &mut Clock, call: &Call, work: impl Future<Output = T>) -> Option<T> {
-    let mut work = pin!(work);
-    loop {
-        let pause = call.wake_at().map(|at| at.saturating_sub(clock.now()));
-        let sleep = async {
-            match pause {
-                Some(pause) => tokio::time::sleep(pause.min(WALL_CLOCK_CHECK)).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            done = &mut work => return Some(done),
-            () = sleep => {}
-        }
-        if call.wake_at().is_some_and(|at| at <= clock.now()) {
-            return None;
-        }
     }
 }
 

@@ -1,7 +1,15 @@
 //! The time of one call: how long it has run, with a laptop's sleep counted and without the jumps of a clock that is
 //! set back.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    future::Future,
+    pin::pin,
+    time::{Duration, Instant, SystemTime},
+};
+
+/// How often the wall clock is looked at while nothing happens: so long after a laptop wakes a deadline that passed in
+/// its sleep is seen.
+const WALL_CLOCK_CHECK: Duration = Duration::from_secs(5);
 
 /// Counts from 0 at its creation, and never goes back.
 ///
@@ -29,6 +37,29 @@ impl Clock {
         self.advance(Instant::now(), SystemTime::now())
     }
 
+    /// What `work` gives, or `None` once it is `at`. Work that is ready is never late. Cancel safe if `work` is.
+    pub(crate) async fn bound<T>(
+        &mut self,
+        at: Option<Duration>,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        let Some(at) = at else {
+            return Some(work.await);
+        };
+        let mut work = pin!(work);
+        loop {
+            let pause = at.saturating_sub(self.now());
+            tokio::select! {
+                biased;
+                done = &mut work => return Some(done),
+                () = tokio::time::sleep(pause.min(WALL_CLOCK_CHECK)) => {}
+            }
+            if at <= self.now() {
+                return None;
+            }
+        }
+    }
+
     fn advance(&mut self, steady: Instant, wall: SystemTime) -> Duration {
         let by_steady = steady.saturating_duration_since(self.steady);
         let by_wall = wall.duration_since(self.wall).unwrap_or_default();
@@ -41,7 +72,25 @@ impl Clock {
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
     use super::*;
+
+    #[tokio::test]
+    async fn work_is_bounded_by_either_clock_and_never_late_when_it_is_ready() {
+        let hour = Duration::from_secs(3600);
+        let mut awake = Clock::start();
+        assert_eq!(awake.bound(None, async { 1 }).await, Some(1));
+        assert_eq!(awake.bound(Some(Duration::ZERO), async { 2 }).await, Some(2));
+        let short = Duration::from_millis(20);
+        assert_eq!(awake.bound(Some(short), pending::<()>()).await, None);
+        let begun = Instant::now();
+        let mut asleep = Clock::start();
+        // The machine sleeps for an hour, which the monotonic clock does not see.
+        asleep.wall -= hour;
+        assert_eq!(asleep.bound(Some(hour), pending::<()>()).await, None);
+        assert!(begun.elapsed() < hour / 60);
+    }
 
     #[test]
     fn sleep_counts_and_a_clock_set_back_does_not() {

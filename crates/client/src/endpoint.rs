@@ -49,13 +49,14 @@ pub enum Dialect {
     OpenAi,
 }
 
-/// How long each phase of a call may take; `None` is for ever. Time is wall time: a laptop's sleep counts.
+/// How long each phase of a call may take; `None` is for ever. Time is wall time: a laptop's sleep counts, and is seen
+/// within 5 s of its end.
 ///
 /// A deadline that passes ends the call, with its own [`Deadline`](aurora_chat::Deadline) in the verdict, and is never
 /// answered with a retry: it is the bound the caller set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadlines {
-    /// Until the connection stands: name resolution, TCP and TLS. 10 s. The only one that does not count sleep.
+    /// Until the connection stands: name resolution, TCP and TLS. 10 s.
     pub connect: Option<Duration>,
     /// From sending the request to the response's headers. 120 s. Each attempt has its own.
     pub headers: Option<Duration>,

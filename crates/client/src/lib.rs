@@ -42,6 +42,7 @@ mod answer;
 mod call;
 mod client;
 mod clock;
+mod connect;
 mod deadlines;
 mod endpoint;
 mod error;

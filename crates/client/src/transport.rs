@@ -16,7 +16,12 @@ use reqwest::{
     redirect,
 };
 
-use crate::{Deadlines, Endpoint, Error, call::Head, retry::Hints};
+use crate::{
+    Deadlines, Endpoint, Error,
+    call::Head,
+    connect::{ConnectWithin, TooLate},
+    retry::Hints,
+};
 
 /// How many differently set up HTTP clients are kept: one for each connect deadline in use.
 const MAX_SETUPS: usize = 16;
@@ -107,7 +112,7 @@ impl Setup {
             builder = builder.no_proxy().tls_backend_preconfigured(untrusting()?);
         }
         if let Some(limit) = self.connect {
-            builder = builder.connect_timeout(limit);
+            builder = builder.connector_layer(ConnectWithin(limit));
         }
         crate::client::install_crypto();
         builder.build().map_err(|error| Error::Http {
@@ -145,7 +150,7 @@ impl Outgoing {
             failure: Failure::new(kind, message),
             retryable: false,
         };
-        if error.is_connect() && error.is_timeout() {
+        if find::<TooLate>(error).is_some() {
             let deadline = Deadline::Connect;
             return failure(
                 FailureKind::Deadline(deadline),
