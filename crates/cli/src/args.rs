@@ -257,6 +257,23 @@ pub(crate) fn parse(line: Vec<OsString>) -> Result<Cli, clap::Error> {
     Cli::try_parse_from(command_first(&Cli::command(), line))
 }
 
+/// Whether this line, be it ever so wrong, asks for an answer as JSON lines, which always have an end.
+pub(crate) fn wants_events(line: &[OsString]) -> bool {
+    let line = command_first(&Cli::command(), line.to_vec());
+    let answers = line.get(1).is_none_or(|word| word == "ask" || word == "replay");
+    answers
+        && line
+            .iter()
+            .take_while(|word| *word != "--")
+            .any(|word| word == "--json")
+}
+
+/// What a rendered mistake says at first: without tips and usage.
+pub(crate) fn summary(message: &str) -> &str {
+    let first = message.split("\n\n").next().unwrap_or_default().trim();
+    first.strip_prefix("error: ").unwrap_or(first)
+}
+
 /// Moves the command in front of the flags, and puts `ask` in front where the first word is not a command.
 ///
 /// Without it, a flag between two words of a prompt would let the second word be taken for a command, and values of

@@ -76,6 +76,20 @@ pub(crate) fn with_printer(
     result
 }
 
+/// Writes the end of JSON lines that were asked for by a line that cannot be used.
+///
+/// # Errors
+/// stdout cannot be written.
+pub(crate) fn refuse(message: &str) -> Result<()> {
+    let style = Style {
+        json: true,
+        ..Style::default()
+    };
+    Printer::new(style, io::stdout().lock(), io::stderr())
+        .problem(Duration::ZERO, "usage", message)
+        .map_err(|error| Problem::stdout(&error))
+}
+
 impl Delivery {
     /// Opens a source, prints its answer, and returns the exit code of the verdict. `asked` is what is asked for.
     ///

@@ -59,10 +59,15 @@ fn run() -> ExitCode {
 }
 
 fn dispatch(line: Vec<OsString>) -> Result<u8> {
+    let wants_end = args::wants_events(&line);
     let cli = match args::parse(line) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
-            console::tell_raw(&error.render().to_string());
+            let message = error.render().to_string();
+            console::tell_raw(&message);
+            if wants_end {
+                delivery::refuse(args::summary(&message))?;
+            }
             return Ok(2);
         }
         Err(help_or_version) => {

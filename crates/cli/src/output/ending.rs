@@ -123,7 +123,9 @@ fn remedy(failure: &Failure) -> &'static str {
 fn deadline_remedy(deadline: Deadline) -> &'static str {
     match deadline {
         Deadline::Connect => "--connect-timeout changes the limit",
-        Deadline::Headers | Deadline::FirstEvent => "--first-timeout changes the limit",
+        // The flag covers the headers, so with it this deadline is not set.
+        Deadline::Headers => "--first-timeout, or headers_timeout in the configuration, changes the limit",
+        Deadline::FirstEvent => "--first-timeout changes the limit",
         Deadline::Idle => "--idle-timeout changes the limit",
         Deadline::Total => "--total-timeout changes the limit",
     }

@@ -67,7 +67,12 @@ impl<O: Write, E: Write> Plain<O, E> {
     }
 
     pub(super) fn notice(&mut self, notice: &Notice) {
-        self.tell(&ending::notice(notice));
+        let text = ending::notice(notice);
+        match notice {
+            // All is well again, so it is said in a low voice.
+            Notice::Resume { .. } => self.tell_dim(&text),
+            Notice::Warning { .. } | Notice::Retry { .. } => self.tell(&text),
+        }
     }
 
     /// Ends the answer's last line, then says how it ended.
@@ -85,13 +90,8 @@ impl<O: Write, E: Write> Plain<O, E> {
         if self.style.usage {
             self.tell(&ending::usage(meter));
         } else if end.verdict == Verdict::Complete && self.style.err_is_terminal && !self.style.plain {
-            let summary = ending::summary(&self.model, meter);
-            let (dim, off) = if self.style.err_color {
-                ("\u{1b}[2m", "\u{1b}[0m")
-            } else {
-                ("", "")
-            };
-            self.err(&format!("{dim}{summary}{off}\n"));
+            let summary = self.dim(&ending::summary(&self.model, meter));
+            self.err(&format!("{summary}\n"));
         }
         closed
     }
@@ -143,24 +143,39 @@ impl<O: Write, E: Write> Plain<O, E> {
         self.thoughts.push(text, &mut shown);
         if let Some(last) = shown.as_bytes().last() {
             self.err_open = *last != b'\n';
-            let (dim, off) = if self.style.err_color {
-                ("\u{1b}[2m", "\u{1b}[0m")
-            } else {
-                ("", "")
-            };
-            self.err(&format!("{dim}{shown}{off}"));
+            let shown = self.dim(&shown);
+            self.err(&shown);
         }
     }
 
-    /// One line on stderr. On a terminal that also shows the answer it begins on a line of its own.
+    /// The text, dim where that may be.
+    fn dim(&self, text: &str) -> String {
+        if self.style.err_color {
+            format!("\u{1b}[2m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    /// One line on stderr.
     fn tell(&mut self, message: &str) {
+        self.line(&format!("aurora: {message}"));
+    }
+
+    fn tell_dim(&mut self, message: &str) {
+        let text = self.dim(&format!("aurora: {message}"));
+        self.line(&text);
+    }
+
+    /// On a terminal that also shows the answer, the line begins on one of its own.
+    fn line(&mut self, text: &str) {
         let shared = self.style.out_is_terminal && self.style.err_is_terminal && self.out_open;
         let lead = if std::mem::take(&mut self.err_open) || shared {
             "\n"
         } else {
             ""
         };
-        self.err(&format!("{lead}aurora: {message}\n"));
+        self.err(&format!("{lead}{text}\n"));
     }
 
     fn err(&mut self, text: &str) {

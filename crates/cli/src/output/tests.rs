@@ -221,6 +221,33 @@ fn retries_and_warnings_are_told_on_a_line_of_their_own() {
 }
 
 #[test]
+fn a_connection_that_was_picked_up_again_is_a_dim_line() {
+    let resume = || {
+        Update::Notice(Notice::Resume {
+            cursor: "s.7".to_owned(),
+        })
+    };
+    let (_, err) = printed(Style::default(), &[resume()]);
+    assert_eq!(err, "aurora: connection lost and resumed after s.7\n");
+    let style = Style {
+        err_color: true,
+        plain: true,
+        ..TERMINAL
+    };
+    let (_, err) = printed(style, &[text("a"), resume(), text("b"), stop()]);
+    assert_eq!(
+        err,
+        "\n\u{1b}[2maurora: connection lost and resumed after s.7\u{1b}[0m\n"
+    );
+    let json = Style {
+        json: true,
+        ..Style::default()
+    };
+    let (out, _) = printed(json, &[resume()]);
+    assert_eq!(out, "{\"type\":\"resume\",\"cursor\":\"s.7\"}\n");
+}
+
+#[test]
 fn reasoning_goes_to_stderr_and_only_if_wanted() {
     let thought = |text: &str| Update::Delta(Delta::Reasoning(text.to_owned()));
     let updates = [thought("hm"), thought("m\u{7}"), text("42"), stop()];

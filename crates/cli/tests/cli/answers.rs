@@ -312,6 +312,38 @@ fn usage_and_the_log_go_to_stderr_and_the_file() {
 }
 
 #[test]
+fn a_line_that_cannot_be_used_has_an_end_too_where_json_lines_were_asked_for() {
+    let home = Home::new();
+    for args in [
+        &["--json", "--no-such-flag", "hi"][..],
+        &["hi", "--temperature", "9", "--json"],
+        &["replay", "--json"],
+    ] {
+        let run = home.run(args);
+        let lines = run.json();
+        assert_eq!((run.code, lines.len()), (Some(2), 1), "{run:?}");
+        assert_eq!(
+            (&lines[0]["type"], &lines[0]["verdict"]),
+            (&json!("end"), &json!("failed"))
+        );
+        assert_eq!(lines[0]["error"]["kind"], "usage");
+        let message = lines[0]["error"]["message"].as_str().unwrap();
+        assert!(
+            !message.starts_with("error") && run.err.contains(message),
+            "{run:?}"
+        );
+    }
+    for args in [
+        &["config", "show", "--json", "--no"][..],
+        &["--no", "--", "--json"],
+        &["--no"],
+    ] {
+        let run = home.run(args);
+        assert_eq!((run.code, run.out.as_str()), (Some(2), ""), "{run:?}");
+    }
+}
+
+#[test]
 fn json_lines_tell_problems_too_and_stderr_names_what_it_must() {
     let run = Home::new().run(&["--json", "-m", "nowhere/m", "hi"]);
     let lines = run.json();
