@@ -7,6 +7,7 @@
 
 pub mod fixtures;
 mod proxy;
+mod recording;
 mod reply;
 mod request;
 mod server;

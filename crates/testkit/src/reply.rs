@@ -18,6 +18,7 @@ type Choose = dyn Fn(usize, &Request) -> Reply + Send + Sync;
 pub struct Reply {
     status: u16,
     headers: Vec<(String, String)>,
+    pub(crate) delay: Duration,
     pub(crate) framing: Framing,
     pub(crate) steps: Vec<Step>,
     pub(crate) ending: Ending,
@@ -125,10 +126,16 @@ impl Reply {
         Self::new(0, Framing::Raw).piece(bytes).cut()
     }
 
+    /// This status with a body in chunked encoding, still empty.
+    pub(crate) fn streamed(status: u16) -> Self {
+        Self::new(status, Framing::Chunked)
+    }
+
     fn new(status: u16, framing: Framing) -> Self {
         Self {
             status,
             headers: Vec::new(),
+            delay: Duration::ZERO,
             framing,
             steps: Vec::new(),
             ending: Ending::Proper,
@@ -139,6 +146,13 @@ impl Reply {
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Waits before the head.
+    #[must_use]
+    pub fn after(mut self, pause: Duration) -> Self {
+        self.delay = pause;
         self
     }
 

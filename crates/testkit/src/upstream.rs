@@ -175,6 +175,7 @@ async fn serve(mut socket: TcpStream, script: &Script, log: &Log) {
 async fn play(socket: &mut TcpStream, reply: &Reply, log: &Log) -> io::Result<bool> {
     let (mut reader, mut writer) = socket.split();
     let body = async {
+        tokio::time::sleep(reply.delay).await;
         writer.write_all(&reply.head()).await?;
         for step in &reply.steps {
             match step {

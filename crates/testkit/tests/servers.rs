@@ -80,6 +80,49 @@ fn waits_take_their_time_and_dropping_the_upstream_ends_them() {
 }
 
 #[test]
+fn a_recording_is_served_with_its_attempts_its_bytes_and_its_pauses() {
+    let recording = r#"{"aurora_recording":1}
+{"at_us":1000,"unsent":{"failure":{"kind":"connection_lost","message":"x"},"retryable":true}}
+{"at_us":2000,"time":{}}
+{"at_us":3000,"head":{"status":503,"content_type":null,"retry_after_us":1500,"should_retry":true}}
+{"at_us":3000,"end":{"failure":null}}
+{"at_us":4500,"time":{}}
+{"at_us":204500,"head":{"status":200,"content_type":"text/event-stream"}}
+{"at_us":204600,"hex":"c3"}
+{"at_us":404600,"text":"a\n"}
+{"at_us":404700,"end":{"failure":{"kind":"connection_lost","message":"x"}}}
+"#;
+    let upstream = Upstream::start(Script::recording(recording, 2.0));
+    let said = || String::from_utf8_lossy(&exchange(upstream.addr(), LONG)).into_owned();
+    assert_eq!(said(), "", "closed before the head");
+    assert_eq!(
+        said(),
+        "HTTP/1.1 503 Scripted\r\ntransfer-encoding: chunked\r\nretry-after-ms: 1.5\r\n\
+         x-should-retry: true\r\n\r\n0\r\n\r\n"
+    );
+    for _ in 0..2 {
+        let begun = Instant::now();
+        assert_eq!(
+            said(),
+            "HTTP/1.1 200 Scripted\r\ntransfer-encoding: chunked\r\ncontent-type: text/event-stream\r\n\r\n\
+             1\r\n\u{fffd}\r\n2\r\na\n\r\n",
+            "cut inside the body"
+        );
+        assert!(
+            begun.elapsed() >= Duration::from_millis(200),
+            "half as long as it was"
+        );
+    }
+
+    let silent = Upstream::start(Script::recording(
+        "{\"aurora_recording\":1}\n{\"at_us\":9,\"time\":{}}\n",
+        1.0,
+    ));
+    assert_eq!(exchange(silent.addr(), Duration::from_millis(50)), b"");
+    assert!(silent.left_within(0, LONG));
+}
+
+#[test]
 fn the_proxy_cuts_resets_and_stalls_where_it_says() {
     let body = fixtures::sse_answer(&["Hel", "lo"]);
     let upstream = Upstream::start(Reply::sse(&body));

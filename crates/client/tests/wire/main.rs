@@ -7,6 +7,7 @@ mod quirks;
 mod recordings;
 mod retries;
 mod secrets;
+mod served;
 mod verbatim;
 mod watching;
 
