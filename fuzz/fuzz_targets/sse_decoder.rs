@@ -5,12 +5,14 @@
 
 #![no_main]
 
+mod cut;
 #[path = "../../crates/sse/tests/it/reference.rs"]
 mod reference;
 #[path = "../../crates/sse/tests/it/support.rs"]
 mod support;
 
 use aurora_sse::Decoder;
+use cut::cut;
 use libfuzzer_sys::fuzz_target;
 use support::decode;
 
@@ -28,17 +30,3 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(decode(limited(), cut(stream, sizes)), outcome);
     assert!(expected.items.starts_with(&outcome.items));
 });
-
-/// Cuts `stream` into reads of the given sizes, over and over; at the end of them comes one more byte.
-fn cut<'a>(mut stream: &'a [u8], sizes: &[u8]) -> Vec<&'a [u8]> {
-    let mut reads = Vec::new();
-    for size in sizes.iter().chain([&1]).cycle() {
-        if stream.is_empty() {
-            break;
-        }
-        let (read, rest) = stream.split_at(usize::from(*size).min(stream.len()));
-        reads.push(read);
-        stream = rest;
-    }
-    reads
-}
