@@ -124,6 +124,25 @@ impl Failure {
 }
 
 impl End {
+    /// What a server has to tell a client about this end; `None` if the answer is what it seems to be. A source that
+    /// was cut off is reported as [`STREAM_INTERRUPTED`], whatever it broke on.
+    #[must_use]
+    pub fn to_report(&self) -> Option<Failure> {
+        let mut failure = match (&self.failure, self.verdict) {
+            (Some(failure), _) => failure.clone(),
+            (None, Verdict::Complete | Verdict::Length | Verdict::Filtered) => return None,
+            // A source owes a failure here. That it forgot it must not make the answer look whole.
+            (None, verdict) => Failure::new(
+                FailureKind::Internal,
+                format!("the answer ended as {}", verdict.as_str()),
+            ),
+        };
+        if matches!(self.verdict, Verdict::Truncated | Verdict::Interrupted) {
+            failure.error_type = Some(STREAM_INTERRUPTED.to_owned());
+        }
+        Some(failure)
+    }
+
     /// The end of a stream that ended with this failure and nothing to outweigh it.
     #[must_use]
     pub fn of_failure(failure: Failure) -> Self {
@@ -237,6 +256,25 @@ mod tests {
             ..Failure::new(FailureKind::Status, "x")
         };
         assert_eq!((quota.is_quota(), quota.fault()), (true, Fault::Server));
+    }
+
+    #[test]
+    fn what_was_cut_off_is_reported_as_such() {
+        let cut = conclude(None, false, Ending::Eof).end;
+        let report = cut.to_report().map(|failure| failure.error_type);
+        assert_eq!(report, Some(Some(STREAM_INTERRUPTED.to_owned())));
+        let forgotten = End {
+            failure: None,
+            ..End::cancelled()
+        };
+        let report = forgotten
+            .to_report()
+            .map(|failure| (failure.kind, failure.message));
+        assert_eq!(
+            report,
+            Some((FailureKind::Internal, "the answer ended as cancelled".to_owned()))
+        );
+        assert_eq!(End::finished(Some(FinishReason::Length)).to_report(), None);
     }
 
     #[test]

@@ -224,11 +224,12 @@ fn text_of_body(body: &[u8]) -> String {
 }
 
 /// An error as OpenAI's API writes it, for an HTTP body and for an event inside a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ErrorBody {
     /// What is wrong and, where there is one, the remedy, for a person.
     pub message: String,
     /// `type`: the kind of error, such as `invalid_request_error`.
+    #[serde(rename = "type")]
     pub error_type: String,
     /// The request field it is about.
     pub param: Option<String>,
@@ -236,6 +237,7 @@ pub struct ErrorBody {
     pub code: Option<String>,
     /// The HTTP status the error would have had. Written only if set: inside a stream it tells a client whose fault the
     /// error is. The official clients ignore it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
 }
 
@@ -257,25 +259,9 @@ impl ErrorBody {
     pub fn to_json(&self) -> Vec<u8> {
         #[derive(Serialize)]
         struct Outer<'a> {
-            error: Inner<'a>,
+            error: &'a ErrorBody,
         }
-        #[derive(Serialize)]
-        struct Inner<'a> {
-            message: &'a str,
-            r#type: &'a str,
-            param: Option<&'a str>,
-            code: Option<&'a str>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            status: Option<u16>,
-        }
-        let error = Inner {
-            message: &self.message,
-            r#type: &self.error_type,
-            param: self.param.as_deref(),
-            code: self.code.as_deref(),
-            status: self.status,
-        };
-        serde_json::to_vec(&Outer { error }).expect("strings and numbers always serialise")
+        serde_json::to_vec(&Outer { error: self }).expect("strings and numbers always serialise")
     }
 }
 
