@@ -8,8 +8,8 @@
 //! on values have one home, `rules.rs`, with those on the fields of `extra` in `passed_on.rs`. Reading is strict: what is wrong is an error that names the field, never a guess.
 
 mod passed_on;
-mod read;
-mod rules;
+pub(crate) mod read;
+pub(crate) mod rules;
 #[cfg(test)]
 mod tests;
 

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::rules::{integer, missing, only_with, wrong_type, wrong_value};
 use super::{ChatRequest, Content, Message, Part, RequestError, Role};
 
-type Fields = Map<String, Value>;
+pub(crate) type Fields = Map<String, Value>;
 
 impl ChatRequest {
     /// Reads and validates a request: the body of `POST /v1/chat/completions`.
@@ -25,6 +25,12 @@ impl ChatRequest {
     /// and what is allowed.
     pub fn from_json(body: &[u8]) -> Result<Self, RequestError> {
         let mut fields = object(body)?;
+        let messages = take_messages(&mut fields)?;
+        Self::from_fields(fields, messages)
+    }
+
+    /// Reads and validates the fields beside `messages`, for every API whose requests have these fields.
+    pub(crate) fn from_fields(mut fields: Fields, messages: Vec<Message>) -> Result<Self, RequestError> {
         let (include_usage, stream_options) = take_stream_options(&mut fields)?;
         let has_stream_options = stream_options.is_some();
         let older_limit = take_integer(&mut fields, "max_tokens", 1, i64::from(u32::MAX))?;
@@ -32,7 +38,7 @@ impl ChatRequest {
         take_integer(&mut fields, "n", 1, 1)?;
         let request = Self {
             model: take_string(&mut fields, "", "model")?.unwrap_or_default(),
-            messages: take_messages(&mut fields)?,
+            messages,
             stream: take_bool(&mut fields, "stream")?.unwrap_or(false),
             include_usage,
             max_tokens: limit.or(older_limit).and_then(|limit| u32::try_from(limit).ok()),
@@ -59,7 +65,7 @@ impl ChatRequest {
 }
 
 /// The body's one JSON object.
-fn object(body: &[u8]) -> Result<Fields, RequestError> {
+pub(crate) fn object(body: &[u8]) -> Result<Fields, RequestError> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(RequestError::new(
@@ -215,11 +221,15 @@ fn take_logit_bias(fields: &mut Fields) -> Result<BTreeMap<u32, f32>, RequestErr
 }
 
 /// Takes a field out of the object. `null` is the same as absent.
-fn take(fields: &mut Fields, name: &str) -> Option<Value> {
+pub(crate) fn take(fields: &mut Fields, name: &str) -> Option<Value> {
     fields.remove(name).filter(|value| !value.is_null())
 }
 
-fn take_string(fields: &mut Fields, path: &str, name: &str) -> Result<Option<String>, RequestError> {
+pub(crate) fn take_string(
+    fields: &mut Fields,
+    path: &str,
+    name: &str,
+) -> Result<Option<String>, RequestError> {
     match take(fields, name) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
@@ -227,7 +237,11 @@ fn take_string(fields: &mut Fields, path: &str, name: &str) -> Result<Option<Str
     }
 }
 
-fn take_array(fields: &mut Fields, path: &str, name: &str) -> Result<Option<Vec<Value>>, RequestError> {
+pub(crate) fn take_array(
+    fields: &mut Fields,
+    path: &str,
+    name: &str,
+) -> Result<Option<Vec<Value>>, RequestError> {
     match take(fields, name) {
         None => Ok(None),
         Some(Value::Array(values)) => Ok(Some(values)),
@@ -235,7 +249,7 @@ fn take_array(fields: &mut Fields, path: &str, name: &str) -> Result<Option<Vec<
     }
 }
 
-fn take_bool(fields: &mut Fields, name: &str) -> Result<Option<bool>, RequestError> {
+pub(crate) fn take_bool(fields: &mut Fields, name: &str) -> Result<Option<bool>, RequestError> {
     match take(fields, name) {
         None => Ok(None),
         Some(Value::Bool(value)) => Ok(Some(value)),
@@ -243,7 +257,12 @@ fn take_bool(fields: &mut Fields, name: &str) -> Result<Option<bool>, RequestErr
     }
 }
 
-fn take_integer(fields: &mut Fields, name: &str, min: i64, max: i64) -> Result<Option<i64>, RequestError> {
+pub(crate) fn take_integer(
+    fields: &mut Fields,
+    name: &str,
+    min: i64,
+    max: i64,
+) -> Result<Option<i64>, RequestError> {
     take(fields, name)
         .map(|value| integer(name, &value, min, max))
         .transpose()
@@ -265,7 +284,7 @@ fn decimal(param: &str, value: &Value) -> Result<f32, RequestError> {
     Ok((number as f32).clamp(f32::MIN, f32::MAX))
 }
 
-fn join(path: &str, name: &str) -> String {
+pub(crate) fn join(path: &str, name: &str) -> String {
     if path.is_empty() {
         name.to_owned()
     } else {

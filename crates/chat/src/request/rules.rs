@@ -176,7 +176,7 @@ fn decimal_within(param: &str, value: f32, min: f32, max: f32) -> Result<(), Req
 }
 
 /// A field that means nothing unless another one is true.
-pub(super) fn only_with(param: &str, other: &str) -> RequestError {
+pub(crate) fn only_with(param: &str, other: &str) -> RequestError {
     let message = format!("Invalid '{param}': it is only allowed when '{other}' is true.");
     RequestError::new(message, Some(param.to_owned()), Some("invalid_value"))
 }
@@ -187,7 +187,7 @@ pub(super) fn only_with(param: &str, other: &str) -> RequestError {
     clippy::cast_precision_loss,
     reason = "what is cast to an i64 is whole and in its range, and the bounds of that range are exact powers of two"
 )]
-pub(super) fn integer(param: &str, value: &Value, min: i64, max: i64) -> Result<i64, RequestError> {
+pub(crate) fn integer(param: &str, value: &Value, min: i64, max: i64) -> Result<i64, RequestError> {
     let number = match (value.as_i64(), value.as_f64()) {
         (Some(number), _) => number,
         // Integers too long for 64 bits come as this too. The smallest i64 itself never does, so what is equal to it
@@ -213,7 +213,7 @@ pub(super) fn integer(param: &str, value: &Value, min: i64, max: i64) -> Result<
 }
 
 /// A value of the wrong JSON type. `expected` has its article: "a string".
-pub(super) fn wrong_type(param: &str, expected: &str, found: &Value) -> RequestError {
+pub(crate) fn wrong_type(param: &str, expected: &str, found: &Value) -> RequestError {
     let message = format!(
         "Invalid type for '{param}': expected {expected}, but got {} instead.",
         describe(found)
@@ -222,7 +222,7 @@ pub(super) fn wrong_type(param: &str, expected: &str, found: &Value) -> RequestE
 }
 
 /// A word that is none of the allowed ones.
-pub(super) fn wrong_value(param: &str, found: &str, allowed: &[&str]) -> RequestError {
+pub(crate) fn wrong_value(param: &str, found: &str, allowed: &[&str]) -> RequestError {
     let allowed = allowed
         .iter()
         .map(|word| format!("'{word}'"))
@@ -234,7 +234,7 @@ pub(super) fn wrong_value(param: &str, found: &str, allowed: &[&str]) -> Request
 }
 
 /// A field that has to be there.
-pub(super) fn missing(param: &str) -> RequestError {
+pub(crate) fn missing(param: &str) -> RequestError {
     let message = format!("Missing required parameter: '{param}'.");
     RequestError::new(
         message,
@@ -259,14 +259,14 @@ fn integer_above(param: &str, max: i64, found: &str) -> RequestError {
     RequestError::new(message, Some(param.to_owned()), Some("integer_above_max_value"))
 }
 
-fn empty_array(param: &str) -> RequestError {
+pub(crate) fn empty_array(param: &str) -> RequestError {
     let message = format!(
         "Invalid '{param}': empty array. Expected an array with minimum length 1, but got an empty array instead."
     );
     RequestError::new(message, Some(param.to_owned()), Some("empty_array"))
 }
 
-fn empty_string(param: &str) -> RequestError {
+pub(crate) fn empty_string(param: &str) -> RequestError {
     let message = format!(
         "Invalid '{param}': empty string. Expected a string with minimum length 1, but got an empty string instead."
     );
