@@ -89,7 +89,7 @@ impl Verdict {
             | FailureKind::Status
             | FailureKind::ErrorEvent
             | FailureKind::Protocol
-            | FailureKind::Limit(Limit::Event | Limit::Answer | Limit::Headers)
+            | FailureKind::Limit(Limit::Event | Limit::Answer | Limit::Headers | Limit::Queue)
             | FailureKind::Internal => Self::Failed(failure.fault()),
         }
     }

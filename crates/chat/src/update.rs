@@ -107,7 +107,7 @@ pub enum FailureKind {
     ConnectionLost,
     /// The stream ended with neither a finish reason nor `[DONE]`.
     UnexpectedEnd,
-    /// A limit on size was exceeded.
+    /// A limit was exceeded.
     Limit(Limit),
     /// A deadline passed.
     Deadline(Deadline),
@@ -117,7 +117,7 @@ pub enum FailureKind {
     Internal,
 }
 
-/// The limits on what one answer may cost.
+/// The limits on what answers may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Limit {
     /// One line plus the event it belongs to.
@@ -126,6 +126,8 @@ pub enum Limit {
     Answer,
     /// The response's headers.
     Headers,
+    /// The calls that wait for an endpoint because of its own limits on their rate.
+    Queue,
 }
 
 impl Failure {
@@ -159,6 +161,7 @@ impl FailureKind {
             Self::Limit(Limit::Event) => "event_limit",
             Self::Limit(Limit::Answer) => "answer_limit",
             Self::Limit(Limit::Headers) => "header_limit",
+            Self::Limit(Limit::Queue) => "queue_limit",
             Self::Deadline(deadline) => deadline.as_str(),
             Self::Cancelled => "cancelled",
             Self::Internal => "internal",

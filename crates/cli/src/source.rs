@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use aurora_chat::ChatRequest;
-use aurora_client::{Client, Deadlines};
+use aurora_client::{Client, Deadlines, Pace};
 
 use crate::problem::{Problem, Result};
 use crate::settings::target::Target;
@@ -100,6 +100,11 @@ impl Endpoint {
         let mut upstream = aurora_client::Endpoint::new(&self.name, &self.base_url.value).map_err(wrong)?;
         upstream.api_key = settings.key(self)?;
         upstream.retries = self.retries.value;
+        upstream.pace = Pace {
+            max_concurrent: self.max_concurrent.value,
+            requests_per_minute: self.requests_per_minute.value,
+            tokens_per_minute: self.tokens_per_minute.value,
+        };
         upstream.deadlines = Deadlines {
             connect: self.connect_timeout.value,
             headers: self.headers_timeout.value,

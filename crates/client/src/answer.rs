@@ -16,6 +16,7 @@ use crate::{
     Passage, Verbatim,
     call::{BodyEnd, Call, Input, Need},
     clock::Clock,
+    line::Place,
     progress::{Progress, Prospect},
     record::Recorder,
     transport::{Outgoing, Unsent, body_failure, head_of},
@@ -91,6 +92,7 @@ impl Stream for Answer {
 /// The passages of this call, which is driven while they are polled.
 pub(crate) fn drive(
     call: Call,
+    place: Option<Place>,
     outgoing: Result<Outgoing, Failure>,
     recorder: Option<Recorder>,
     span: Span,
@@ -98,6 +100,7 @@ pub(crate) fn drive(
     let progress = Progress::default();
     let driver = Driver {
         call,
+        place,
         outgoing,
         recorder,
         span,
@@ -116,6 +119,8 @@ pub(crate) fn drive(
 /// Does what the call needs.
 struct Driver {
     call: Call,
+    /// Where its attempts wait for their turn, if anything limits them.
+    place: Option<Place>,
     outgoing: Result<Outgoing, Failure>,
     recorder: Option<Recorder>,
     span: Span,
@@ -141,6 +146,7 @@ impl Driver {
                 return Some(passage);
             }
             match self.call.need() {
+                Need::Turn => self.wait_for_turn().await,
                 Need::Send => self.send().await,
                 Need::Body => self.read().await,
                 Need::Wait => {
@@ -155,6 +161,24 @@ impl Driver {
                     return None;
                 }
             }
+        }
+    }
+
+    async fn wait_for_turn(&mut self) {
+        let turn = async {
+            match &mut self.place {
+                Some(place) => place.turn().await,
+                // Only a call that is held to a pace asks for its turn.
+                None => Ok(()),
+            }
+        };
+        match self.clock.bound(self.call.wake_at(), turn).await {
+            Some(Ok(())) => self.step(Input::Turn),
+            Some(Err(failure)) => self.step(Input::Unsent {
+                failure,
+                retryable: false,
+            }),
+            None => self.step(Input::Time),
         }
     }
 
@@ -207,6 +231,9 @@ impl Driver {
         }
         self.span.in_scope(|| self.call.handle(input, now));
         self.progress.note(&self.call, now);
+        if let (Need::Wait | Need::Nothing, Some(place)) = (self.call.need(), &mut self.place) {
+            place.leave(self.call.summary().tokens);
+        }
         let spare = self.call.need() == Need::Nothing && self.call.is_whole();
         if self.call.need() != Need::Body && !spare {
             self.response = None;
@@ -245,6 +272,9 @@ impl Drop for Driver {
                 let _ = recorder.record(&cancelled, now);
             }
             self.call.handle(cancelled, now);
+            if let Some(place) = &mut self.place {
+                place.leave(self.call.summary().tokens);
+            }
             self.progress.note(&self.call, now);
         }
         self.progress.leave(&mut self.call);

@@ -6,6 +6,7 @@
 
 mod interface;
 mod outbox;
+mod turns;
 
 use std::time::Duration;
 
@@ -42,15 +43,23 @@ pub(crate) struct Call {
     found: Found,
     retries_made: u32,
     first_delta: Option<Duration>,
+    /// What the server has counted so far.
+    tokens: Option<u64>,
     /// When the current attempt began.
     sent_at: Duration,
     stream: Option<String>,
     /// Why the last attempt failed, for a deadline that passes in the wait after it.
     last_failure: Option<String>,
+    /// The consumer was told that the call waits for its turn.
+    queue_told: bool,
 }
 
 #[derive(Debug)]
 enum State {
+    /// Waiting for the call's turn.
+    Queued {
+        since: Duration,
+    },
     Sending,
     /// A 2xx response. `last_byte` is when its body last brought something.
     Reading {
@@ -76,15 +85,17 @@ impl Call {
     pub(crate) fn new(terms: Terms) -> Self {
         Self {
             outbox: Outbox::new(terms.key.clone()),
+            state: State::before_sending(&terms, Duration::ZERO),
             terms,
             verbatim: false,
-            state: State::Sending,
             found: Found::default(),
             retries_made: 0,
             first_delta: None,
+            tokens: None,
             sent_at: Duration::ZERO,
             stream: None,
             last_failure: None,
+            queue_told: false,
         }
     }
 
@@ -97,6 +108,7 @@ impl Call {
     /// What the shell is to do next.
     pub(crate) fn need(&self) -> Need {
         match self.state {
+            State::Queued { .. } => Need::Turn,
             State::Sending => Need::Send,
             State::Reading { .. } | State::Refused { .. } => Need::Body,
             State::Waiting { .. } => Need::Wait,
@@ -118,12 +130,14 @@ impl Call {
         Summary {
             attempts: self.retries_made + 1,
             time_to_first_delta: self.first_delta,
+            tokens: self.tokens,
         }
     }
 
     /// Something has happened.
     pub(crate) fn handle(&mut self, input: Input<'_>, now: Duration) {
         match input {
+            Input::Turn => self.handle_turn(now),
             Input::Head(head) => self.handle_head(head, now),
             Input::Unsent {
                 failure,
@@ -151,6 +165,7 @@ impl Call {
     pub(crate) fn wake_at(&self) -> Option<Duration> {
         let own = match self.state {
             State::Waiting { until } | State::Refused { until, .. } => Some(until),
+            State::Queued { since } => self.queue_told_at(since),
             State::Sending | State::Reading { .. } | State::Ended { .. } => None,
         };
         let deadline = self.phase().next(&self.terms.deadlines).map(|(at, _)| at);
@@ -162,7 +177,7 @@ impl Call {
         let retry = match self.state {
             State::Waiting { until } => Some((until, None)),
             // An error response is final, whenever its explanation ends.
-            State::Refused { .. } | State::Sending | State::Reading { .. } | State::Ended { .. } => None,
+            _ => None,
         };
         let deadline = self.phase().next(&self.terms.deadlines);
         let deadline = deadline.map(|(at, deadline)| (at, Some(deadline)));
@@ -178,9 +193,10 @@ impl Call {
         }
         match &self.state {
             State::Waiting { until } if *until <= now => {
-                self.state = State::Sending;
+                self.state = State::before_sending(&self.terms, now);
                 self.sent_at = now;
             }
+            State::Queued { since } => self.tell_queue(*since, now),
             State::Refused { until, .. } if *until <= now => self.refuse(now),
             _ => {}
         }
@@ -207,7 +223,7 @@ impl Call {
                 }
             }
             300..=399 => {
-                let mut failure = Failure::new(FailureKind::Status, redirect_message(&head));
+                let mut failure = Failure::new(FailureKind::Status, head.redirect_message());
                 failure.status = Some(head.status);
                 return self.fail(failure);
             }
@@ -239,7 +255,7 @@ impl Call {
                     self.handle_time(now);
                 }
             }
-            State::Sending | State::Waiting { .. } | State::Ended { .. } => {}
+            State::Queued { .. } | State::Sending | State::Waiting { .. } | State::Ended { .. } => {}
         }
     }
 
@@ -277,7 +293,7 @@ impl Call {
             }
             // The status is the error; how its explanation ended adds nothing.
             State::Refused { .. } => self.refuse(now),
-            State::Sending | State::Waiting { .. } | State::Ended { .. } => {}
+            State::Queued { .. } | State::Sending | State::Waiting { .. } | State::Ended { .. } => {}
         }
     }
 
@@ -299,16 +315,17 @@ impl Call {
                 heard: reading.heard(),
                 last_byte: *last_byte,
             },
-            State::Refused { .. } | State::Waiting { .. } => Phase::Pause,
+            State::Queued { .. } | State::Refused { .. } | State::Waiting { .. } => Phase::Pause,
             State::Ended { .. } => Phase::Over,
         }
     }
 
     fn time_out(&mut self, deadline: Deadline, now: Duration) {
-        let message = self
+        let mut message = self
             .terms
             .deadlines
             .message(deadline, self.last_failure.as_deref());
+        self.add_queue(&mut message);
         let failure = Failure::new(FailureKind::Deadline(deadline), message);
         if let State::Reading { reading, .. } = &mut self.state {
             // `[DONE]` without its blank line on a socket that stays open.
@@ -327,6 +344,7 @@ impl Call {
         let State::Reading { reading, .. } = &self.state else {
             return;
         };
+        self.tokens = turns::tokens(&self.found.deltas).or(self.tokens);
         if self.found.answers() {
             self.first_delta.get_or_insert(now);
         }
@@ -452,18 +470,6 @@ fn start(terms: &Terms, reading: &Reading, stream: &mut Option<String>) -> Start
         endpoint: terms.endpoint.clone(),
         stream: stream.take(),
     }
-}
-
-fn redirect_message(head: &Head) -> String {
-    let to = match &head.location {
-        Some(location) => format!(" to {location}"),
-        None => String::new(),
-    };
-    format!(
-        "HTTP status {}: the server redirects{to}; redirects are not followed, since the key and the request would go \
-         with them: set the endpoint's base URL to the address it means",
-        head.status
-    )
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::{
     Answer, Dialect, Endpoint, Error, Verbatim,
     answer::drive,
     call::{Call, Terms},
+    line::Lines,
     record::Recorder,
     transport::Pool,
 };
@@ -20,10 +21,12 @@ use crate::{
 /// those would garble what is said and recorded.
 const SHORTEST_SECRET: usize = 6;
 
-/// Makes calls to upstreams, and keeps their connections for the next ones. Cheap to clone; clones share connections.
+/// Makes calls to upstreams, and keeps their connections for the next ones. Cheap to clone; clones share connections, and the
+/// limits of [`Pace`](crate::Pace).
 #[derive(Clone, Debug)]
 pub struct Client {
     pool: Pool,
+    lines: Lines,
 }
 
 impl Client {
@@ -36,6 +39,7 @@ impl Client {
         install_crypto();
         Ok(Self {
             pool: Pool::default(),
+            lines: Lines::default(),
         })
     }
 
@@ -84,6 +88,7 @@ impl Client {
             deadlines: endpoint.deadlines,
             limits: endpoint.limits,
             retries: endpoint.retries,
+            pace: endpoint.pace,
             key: endpoint
                 .api_key
                 .clone()
@@ -98,6 +103,7 @@ impl Client {
             ttft_ms = tracing::field::Empty,
             verdict = tracing::field::Empty,
         );
+        let place = self.lines.place(endpoint, &request);
         let (path, body) = match endpoint.dialect {
             Dialect::OpenAi => ("/chat/completions", openai::request_body(&request)),
         };
@@ -107,7 +113,7 @@ impl Client {
         if verbatim {
             call = call.verbatim();
         }
-        drive(call, outgoing, recorder, span)
+        drive(call, place, outgoing, recorder, span)
     }
 }
 

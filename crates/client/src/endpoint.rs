@@ -8,7 +8,7 @@ use reqwest::{
     header::{HeaderMap, HeaderName, HeaderValue},
 };
 
-use crate::Error;
+use crate::{Error, Pace};
 
 /// One upstream: its address, its key, and the terms of calls to it.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub struct Endpoint {
     pub limits: Limits,
     /// How often a failed call is tried again before its first delta, 4 by default. 0 means one attempt.
     pub retries: u32,
+    /// How fast calls may follow each other; no limits by default.
+    pub pace: Pace,
     /// Every value is marked as sensitive, so that `Debug` does not show it.
     pub(crate) headers: HeaderMap,
 }
@@ -66,7 +68,7 @@ pub struct Deadlines {
     /// Between two reads of the body that brought any byte at all, comments included. 60 s. It starts with the first
     /// byte of the body: until then [`first_event`](Self::first_event) holds.
     pub idle: Option<Duration>,
-    /// The whole call, retries and the waits between them included. None.
+    /// The whole call: the wait for its turn ([`Pace`]), retries and the waits between them included. None.
     pub total: Option<Duration>,
 }
 
@@ -97,6 +99,7 @@ impl Endpoint {
             deadlines: Deadlines::default(),
             limits: Limits::default(),
             retries: 4,
+            pace: Pace::default(),
             headers: HeaderMap::new(),
         })
     }

@@ -3,7 +3,7 @@
 //! A [`Client`] starts calls to [`Endpoint`]s. Each gives an [`Answer`], a stream of [`Update`](aurora_chat::Update)s
 //! that ends with exactly one [`End`](aurora_chat::End), whose verdict is true: nothing incomplete is called complete.
 //! Text is never repeated: after the first delta nothing is tried again. Deadlines, limits and retries have the defaults
-//! of [`Deadlines`], [`Limits`] and [`Endpoint::retries`].
+//! of [`Deadlines`], [`Limits`] and [`Endpoint::retries`]; [`Pace`] holds calls to an endpoint's rates.
 //!
 //! ```
 //! use aurora_chat::{ChatRequest, Delta, Message, Role, Update};
@@ -34,6 +34,7 @@
 //! [`Client::start_verbatim`] gives the server's events along with what they mean.
 //!
 //! Inside, `call` is a state machine without I/O, `reading` reads bodies, `retry` and `deadlines` are rules as values,
+//! `pace` holds the limits on rates and `line` the calls that wait for them,
 //! `transport` speaks to the HTTP library, and [`Answer`] drives them. A recording is the log of the state machine's
 //! inputs, so a replay runs through the same code. Wire formats are `aurora_chat`'s. What
 //! is not here: choosing between endpoints, keeping streams, showing anything.
@@ -46,6 +47,8 @@ mod connect;
 mod deadlines;
 mod endpoint;
 mod error;
+mod line;
+mod pace;
 mod progress;
 mod reading;
 mod record;
@@ -59,6 +62,7 @@ pub use answer::Answer;
 pub use client::Client;
 pub use endpoint::{BaseUrl, Deadlines, Dialect, Endpoint, Limits, Secret};
 pub use error::Error;
+pub use pace::Pace;
 pub use progress::Prospect;
 pub use replay::{Recording, RecordingError};
 pub use retry::is_retryable;

@@ -8,6 +8,7 @@
 use std::{
     borrow::Cow,
     io::{self, Write},
+    num::NonZeroU32,
     time::{Duration, SystemTime},
 };
 
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Deadlines, Limits, Secret,
+    Deadlines, Limits, Pace, Secret,
     call::{BodyEnd, Head, Input, Terms},
     retry::Hints,
 };
@@ -52,6 +53,12 @@ pub(crate) struct TermsLine {
     answer_bytes: usize,
     header_bytes: usize,
     retries: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_concurrent: Option<NonZeroU32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    requests_per_minute: Option<NonZeroU32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tokens_per_minute: Option<NonZeroU32>,
     seed: u64,
 }
 
@@ -67,6 +74,8 @@ pub(crate) struct Line {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum What {
+    /// The call's turn came.
+    Turn {},
     Head(HeadLine),
     Unsent {
         failure: FailureLine,
@@ -148,6 +157,7 @@ impl Recorder {
         let held = std::mem::take(&mut self.held);
         self.write_bytes(at_us, held)?;
         let what = match input {
+            Input::Turn => What::Turn {},
             Input::Head(head) => What::Head(HeadLine::of(head, self.key.as_ref())),
             Input::Unsent { failure, retryable } => What::Unsent {
                 failure: FailureLine::of(failure, self.key.as_ref()),
@@ -232,6 +242,9 @@ impl TermsLine {
             answer_bytes: terms.limits.answer,
             header_bytes: terms.limits.headers,
             retries: terms.retries,
+            max_concurrent: terms.pace.max_concurrent,
+            requests_per_minute: terms.pace.requests_per_minute,
+            tokens_per_minute: terms.pace.tokens_per_minute,
             seed: terms.seed,
         }
     }
@@ -254,6 +267,11 @@ impl TermsLine {
                 headers: self.header_bytes,
             },
             retries: self.retries,
+            pace: Pace {
+                max_concurrent: self.max_concurrent,
+                requests_per_minute: self.requests_per_minute,
+                tokens_per_minute: self.tokens_per_minute,
+            },
             key: None,
             seed: self.seed,
         }
@@ -307,6 +325,7 @@ impl FailureLine {
             FailureKind::Protocol,
             FailureKind::ConnectionLost,
             FailureKind::Limit(Limit::Headers),
+            FailureKind::Limit(Limit::Queue),
             FailureKind::Deadline(Deadline::Connect),
             FailureKind::Cancelled,
             FailureKind::Internal,

@@ -136,6 +136,7 @@ impl Recording {
 impl Played {
     fn of(what: What) -> Option<Self> {
         Some(Self::Other(match what {
+            What::Turn {} => Input::Turn,
             What::Text(text) => return Some(Self::Bytes(text.into_bytes())),
             What::Hex(digits) => return unhex(&digits).map(Self::Bytes),
             What::Head(head) => Input::Head(head.head()),

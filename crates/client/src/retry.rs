@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use aurora_chat::{Failure, FailureKind};
+use aurora_chat::{Failure, FailureKind, Limit};
 
 /// The longest wait a server may ask for; a longer one ends the call at once.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(60);
@@ -36,7 +36,8 @@ pub(crate) enum Decision {
     TooLong(Duration),
 }
 
-/// Whether the same request, sent again later, has a chance: the server was busy, broken or out of reach. False where
+/// Whether the same request, sent again later, has a chance: the server was busy, broken or out of reach, or too many
+/// calls waited for it. False where
 /// the request itself is wrong or the account has no credit.
 #[must_use]
 pub fn is_retryable(failure: &Failure) -> bool {
@@ -44,13 +45,14 @@ pub fn is_retryable(failure: &Failure) -> bool {
         FailureKind::Connect
         | FailureKind::ConnectionLost
         | FailureKind::UnexpectedEnd
+        | FailureKind::Limit(Limit::Queue)
         | FailureKind::Deadline(_) => true,
         FailureKind::Status | FailureKind::ErrorEvent => {
             failure.status.is_some_and(is_retryable_status) && !failure.is_quota()
         }
         FailureKind::InvalidRequest
         | FailureKind::Protocol
-        | FailureKind::Limit(_)
+        | FailureKind::Limit(Limit::Event | Limit::Answer | Limit::Headers)
         | FailureKind::Cancelled
         | FailureKind::Internal => false,
     }

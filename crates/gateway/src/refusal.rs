@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use aurora_chat::dialect::openai::ErrorBody;
-use aurora_chat::{Deadline, Failure, FailureKind, RequestError};
+use aurora_chat::{Deadline, Failure, FailureKind, Limit, RequestError};
 use http::StatusCode;
 
 /// Sent with 429 and 503 where nobody said how long to wait.
@@ -188,8 +188,8 @@ impl From<&Failure> for Refusal {
             | FailureKind::Protocol
             | FailureKind::ConnectionLost
             | FailureKind::UnexpectedEnd
-            | FailureKind::Limit(_) => 502,
-            FailureKind::Cancelled => 503,
+            | FailureKind::Limit(Limit::Event | Limit::Answer | Limit::Headers) => 502,
+            FailureKind::Cancelled | FailureKind::Limit(Limit::Queue) => 503,
             FailureKind::Internal => 500,
         };
         let mut refusal = Self::new(status, error_body(failure));
@@ -245,8 +245,6 @@ pub(crate) fn error_body(failure: &Failure) -> ErrorBody {
 
 #[cfg(test)]
 mod tests {
-    use aurora_chat::Limit;
-
     use super::*;
 
     fn failure(kind: FailureKind, status: Option<u16>) -> Failure {
@@ -284,6 +282,7 @@ mod tests {
             (K::ConnectionLost, None, 502),
             (K::UnexpectedEnd, None, 502),
             (K::Limit(Limit::Event), None, 502),
+            (K::Limit(Limit::Queue), None, 503),
             (K::Deadline(Deadline::FirstEvent), None, 504),
             (K::Cancelled, None, 503),
             (K::Internal, None, 500),

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -48,6 +49,10 @@ pub(crate) struct EndpointTable {
     pub(crate) idle_timeout: Option<At<Option<Duration>>>,
     pub(crate) total_timeout: Option<At<Option<Duration>>>,
     pub(crate) retries: Option<At<u32>>,
+    /// Limits on the rate of calls; the inner `None` is `off`.
+    pub(crate) max_concurrent: Option<At<Option<NonZeroU32>>>,
+    pub(crate) requests_per_minute: Option<At<Option<NonZeroU32>>>,
+    pub(crate) tokens_per_minute: Option<At<Option<NonZeroU32>>>,
 }
 
 /// Where a key is to be looked up. A key itself never stands in the file.
@@ -200,6 +205,9 @@ impl Walk<'_> {
                 "idle_timeout" => table.idle_timeout = self.text(&at, value, units::deadline),
                 "total_timeout" => table.total_timeout = self.text(&at, value, units::deadline),
                 "retries" => table.retries = self.retries(&at, value),
+                "max_concurrent" => table.max_concurrent = self.rate(&at, value),
+                "requests_per_minute" => table.requests_per_minute = self.rate(&at, value),
+                "tokens_per_minute" => table.tokens_per_minute = self.rate(&at, value),
                 _ => self.unknown_at(
                     &at,
                     value,
@@ -215,6 +223,9 @@ impl Walk<'_> {
                         "idle_timeout",
                         "total_timeout",
                         "retries",
+                        "max_concurrent",
+                        "requests_per_minute",
+                        "tokens_per_minute",
                     ],
                 ),
             }
@@ -374,6 +385,26 @@ impl Walk<'_> {
             &format!("is a whole number from 0 to {}", super::MAX_RETRIES),
         );
         None
+    }
+
+    /// A number that limits something, or `"off"`.
+    fn rate(&mut self, at: &str, value: &Value<'_>) -> Option<At<Option<NonZeroU32>>> {
+        let number = value.get_ref().as_integer();
+        let limit = match value.get_ref().as_str() {
+            Some("off") => Some(None),
+            _ => number.and_then(|number| number.as_str().parse().ok()).map(Some),
+        };
+        if limit.is_none() {
+            self.mistake(
+                at,
+                value,
+                &format!("is a whole number from 1 to {}, or \"off\"", u32::MAX),
+            );
+        }
+        limit.map(|value_read| At {
+            value: value_read,
+            line: self.line(value.span().start),
+        })
     }
 
     fn unknown_at(&mut self, at: &str, value: &Value<'_>, known: &[&str]) {

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -97,6 +98,10 @@ pub(crate) struct Endpoint {
     pub(crate) total_timeout: Sourced<Option<Duration>>,
     /// Attempts after the first.
     pub(crate) retries: Sourced<u32>,
+    /// Limits on the rate of calls; `None` is off.
+    pub(crate) max_concurrent: Sourced<Option<NonZeroU32>>,
+    pub(crate) requests_per_minute: Sourced<Option<NonZeroU32>>,
+    pub(crate) tokens_per_minute: Sourced<Option<NonZeroU32>>,
 }
 
 /// `[server]` and `[streams]`.
@@ -336,6 +341,9 @@ impl Calls {
             idle_timeout: first([self.idle, in_file(table.idle_timeout)], seconds(60)),
             total_timeout: first([self.total, in_file(table.total_timeout)], None),
             retries: first([self.retries, in_file(table.retries)], 4),
+            max_concurrent: first([in_file(table.max_concurrent)], None),
+            requests_per_minute: first([in_file(table.requests_per_minute)], None),
+            tokens_per_minute: first([in_file(table.tokens_per_minute)], None),
         }
     }
 }

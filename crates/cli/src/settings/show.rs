@@ -2,6 +2,7 @@
 //! it came from. Keys are shown as `***`.
 
 use std::fmt::Write as _;
+use std::num::NonZeroU32;
 
 use serde_json::{Value, json};
 
@@ -116,6 +117,10 @@ fn entries(settings: &Settings) -> Vec<Entry> {
         list.add("idle_timeout", &endpoint.idle_timeout, deadline);
         list.add("total_timeout", &endpoint.total_timeout, deadline);
         list.add("retries", &endpoint.retries, |retries| json!(retries));
+        let rate = |limit: &Option<NonZeroU32>| limit.map_or_else(|| json!("off"), |limit| json!(limit));
+        list.add("max_concurrent", &endpoint.max_concurrent, rate);
+        list.add("requests_per_minute", &endpoint.requests_per_minute, rate);
+        list.add("tokens_per_minute", &endpoint.tokens_per_minute, rate);
     }
     list.table = "aliases".to_owned();
     for (name, target) in &settings.aliases {

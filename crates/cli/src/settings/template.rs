@@ -20,6 +20,9 @@ pub(crate) const TEXT: &str = r#"# Aurora's configuration. Every line that is co
 # idle_timeout = "60s"                      # silence in mid-stream
 # total_timeout = "off"
 # retries = 4                               # attempts after the first, only before the answer has begun
+# max_concurrent = "off"                    # or how many calls at once; more wait in order (in one aurora process)
+# requests_per_minute = "off"               # or how many calls a minute; as many may come at once
+# tokens_per_minute = "off"                 # or how many tokens a minute, estimated before a call and counted after it
 
 # Other names of models. "gpt-3.5-turbo" means the default model unless it is set here.
 # [aliases]

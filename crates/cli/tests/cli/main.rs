@@ -7,5 +7,6 @@
 mod answers;
 mod commands;
 mod inputs;
+mod pace;
 mod recordings;
 mod support;

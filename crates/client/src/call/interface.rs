@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aurora_chat::Failure;
 
-use crate::{Deadlines, Limits, Secret, retry::Hints};
+use crate::{Deadlines, Limits, Pace, Secret, retry::Hints};
 
 /// The terms of a call.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub(crate) struct Terms {
     pub(crate) deadlines: Deadlines,
     pub(crate) limits: Limits,
     pub(crate) retries: u32,
+    /// With any limit, every attempt waits for its turn.
+    pub(crate) pace: Pace,
     /// Masked wherever a server repeats it.
     pub(crate) key: Option<Secret>,
     /// What the waits between attempts are drawn from.
@@ -24,6 +26,8 @@ pub(crate) struct Terms {
 /// What the shell is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
+    /// Wait for the call's turn; then [`Input::Turn`] or [`Input::Unsent`].
+    Turn,
     /// Send the request; then [`Input::Head`] or [`Input::Unsent`].
     Send,
     /// Read the response's body; then [`Input::Bytes`] or [`Input::End`].
@@ -48,6 +52,21 @@ pub(crate) struct Head {
     pub(crate) bytes: usize,
 }
 
+impl Head {
+    /// What is said of a redirect.
+    pub(crate) fn redirect_message(&self) -> String {
+        let to = match &self.location {
+            Some(location) => format!(" to {location}"),
+            None => String::new(),
+        };
+        format!(
+            "HTTP status {}: the server redirects{to}; redirects are not followed, since the key and the request would go \
+             with them: set the endpoint's base URL to the address it means",
+            self.status
+        )
+    }
+}
+
 /// How a body ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum BodyEnd {
@@ -60,6 +79,8 @@ pub(crate) enum BodyEnd {
 /// Something that happened to a call.
 #[derive(Clone, Debug)]
 pub(crate) enum Input<'a> {
+    /// The call's turn has come.
+    Turn,
     /// The response's head has come.
     Head(Head),
     /// No response has come: the connection failed, or was lost before the head.
@@ -74,9 +95,11 @@ pub(crate) enum Input<'a> {
     Abort(Failure),
 }
 
-/// What became of a call, for logs.
+/// What became of a call, for logs and for its endpoint's budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Summary {
     pub(crate) attempts: u32,
     pub(crate) time_to_first_delta: Option<Duration>,
+    /// The tokens of prompt and answer, as far as the server has counted them.
+    pub(crate) tokens: Option<u64>,
 }

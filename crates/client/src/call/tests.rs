@@ -4,9 +4,10 @@ use aurora_chat::{Deadline, Delta, Fault, Update, Verdict};
 use aurora_testkit::fixtures;
 
 use super::*;
-use crate::{Deadlines, Limits, Secret};
+use crate::{Deadlines, Limits, Pace, Secret};
 
 mod bodies;
+mod turns;
 mod verbatim;
 
 const fn secs(seconds: u64) -> Duration {
@@ -24,6 +25,7 @@ fn call_with(change: impl FnOnce(&mut Terms)) -> Call {
         deadlines: Deadlines::default(),
         limits: Limits::default(),
         retries: 4,
+        pace: Pace::default(),
         key: Some(Secret::new("hunter2hunter2")),
         seed: 1,
     };
@@ -105,7 +107,8 @@ fn a_whole_answer_starts_once_and_ends_at_done() {
         call.summary(),
         Summary {
             attempts: 1,
-            time_to_first_delta: Some(secs(2))
+            time_to_first_delta: Some(secs(2)),
+            tokens: Some(9),
         }
     );
     assert_eq!(call.wake_at(), None);

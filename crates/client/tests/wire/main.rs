@@ -3,6 +3,7 @@
 mod connections;
 mod deadlines;
 mod endings;
+mod pace;
 mod quirks;
 mod recordings;
 mod retries;

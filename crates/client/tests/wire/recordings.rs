@@ -13,6 +13,7 @@ use futures_util::StreamExt as _;
 
 use crate::{Told, client, endpoint, request};
 
+/// What a recording is written to, and read from afterwards.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sink(Arc<Mutex<Vec<u8>>>);
 
@@ -39,7 +40,7 @@ async fn all(answer: Answer) -> Told {
     }
 }
 
-fn parse(sink: &Sink) -> Recording {
+pub(crate) fn parse(sink: &Sink) -> Recording {
     Recording::parse(&sink.bytes()).expect("a recording")
 }
 

@@ -24,6 +24,9 @@ first_event_timeout = 1.5
 idle_timeout = "off"
 total_timeout = "2m"
 retries = 0
+max_concurrent = 32
+requests_per_minute = 60
+tokens_per_minute = "off"
 [aliases]
 "gpt-3.5-turbo" = "mine/small"
 [server]
@@ -94,6 +97,13 @@ keepalive = "15s"
         })
     );
     assert_eq!(mine.retries, Some(At { value: 0, line: 12 }));
+    for (found, value, line) in [
+        (&mine.max_concurrent, NonZeroU32::new(32), 13),
+        (&mine.requests_per_minute, NonZeroU32::new(60), 14),
+        (&mine.tokens_per_minute, None, 15),
+    ] {
+        assert_eq!(found, &Some(At { value, line }));
+    }
     assert_eq!(file.aliases["gpt-3.5-turbo"].value, "mine/small");
     assert_eq!(file.server.listen.unwrap().value, "127.0.0.1:0".parse().unwrap());
     assert_eq!(file.server.drain.unwrap().value, Duration::ZERO);
@@ -161,6 +171,18 @@ fn every_mistake_names_file_line_and_key() {
         (
             "[endpoints.openai]\nretries = -1",
             "config.toml:2: endpoints.openai.retries: is a whole number from 0 to 100",
+        ),
+        (
+            "[endpoints.openai]\nmax_concurrent = 0",
+            "config.toml:2: endpoints.openai.max_concurrent: is a whole number from 1 to 4294967295, or \"off\"",
+        ),
+        (
+            "[endpoints.openai]\nretries = 1\nrequests_per_minute = 1.5",
+            "config.toml:3: endpoints.openai.requests_per_minute: is a whole number from 1",
+        ),
+        (
+            "[endpoints.openai]\ntokens_per_minute = \"90k\"",
+            "config.toml:2: endpoints.openai.tokens_per_minute: is a whole number from 1",
         ),
         (
             "[endpoints.openai]\nidle_timeout = \"soon\"",
