@@ -36,6 +36,7 @@ mod item;
 mod object;
 mod options;
 mod output;
+mod rename;
 mod request;
 mod response;
 mod settings;
@@ -45,6 +46,7 @@ mod write;
 
 pub use event::Event;
 pub use object::{Status, deletion};
-pub use request::{Request, rename};
+pub use rename::{rename, rename_body};
+pub use request::Request;
 pub use settings::Settings;
 pub use write::Writer;

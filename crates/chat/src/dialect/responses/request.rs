@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use super::rename::{MOVED, rename};
 use super::{Settings, input, options};
 use crate::request::read::{Fields, object, take, take_array, take_bool, take_integer, take_string};
 use crate::request::rules::{missing, only_with, wrong_type, wrong_value};
@@ -35,17 +36,6 @@ const UNSUPPORTED: [(&str, &str); 8] = [
         "prompt",
         "This server keeps no prompts; send the text in 'instructions' or 'input'.",
     ),
-];
-
-/// Fields of the chat completions API, and where they went.
-const MOVED: [(&str, &str); 7] = [
-    ("messages", "input"),
-    ("max_tokens", "max_output_tokens"),
-    ("max_completion_tokens", "max_output_tokens"),
-    ("response_format", "text.format"),
-    ("reasoning_effort", "reasoning.effort"),
-    ("verbosity", "text.verbosity"),
-    ("functions", "tools"),
 ];
 
 /// One request for a response.
@@ -112,33 +102,6 @@ impl Request {
     pub fn go_on_from(&mut self, conversation: Vec<Message>) {
         let at = usize::from(self.settings.instructions.is_some());
         self.chat.messages.splice(at..at, conversation);
-    }
-}
-
-/// An error about a chat request in the words of this API: `messages` is `input` here, `max_tokens` is
-/// `max_output_tokens`, and so on. For what is found wrong with [`Request::chat`] after it was read.
-#[must_use]
-pub fn rename(error: RequestError) -> RequestError {
-    let Some(param) = error.param else {
-        return error;
-    };
-    let name = param.split(['.', '[']).next().unwrap_or_default();
-    let renamed = match MOVED.iter().find(|(old, _)| *old == name) {
-        // Messages and items do not correspond one to one, so their places say nothing.
-        Some((_, new)) => (*new).to_owned(),
-        None if name == "tools" || name == "tool_choice" => param.replacen(".function", "", 1),
-        None => param.clone(),
-    };
-    let message = match error.message.strip_prefix(&param) {
-        Some(rest) => format!("{renamed}{rest}"),
-        None => error
-            .message
-            .replacen(&format!("'{param}'"), &format!("'{renamed}'"), 1),
-    };
-    RequestError {
-        message,
-        param: Some(renamed),
-        code: error.code,
     }
 }
 

@@ -5,6 +5,7 @@
 use super::event::{Body, Pen};
 use super::object::{IncompleteDetails, Object, ResponseError, WireUsage};
 use super::output::Output;
+use super::rename::rename_body;
 use super::{Settings, Status};
 use crate::dialect::openai::ErrorBody;
 use crate::{Delta, End, Failure, Update, Usage, Verdict, transcript};
@@ -157,7 +158,7 @@ impl Response {
     /// An answer that did not come to its end.
     fn break_off(&mut self, failure: &Failure, verdict: Verdict, pen: &mut Pen<'_>) {
         self.output.break_off();
-        let error = ErrorBody::from(failure);
+        let error = rename_body(ErrorBody::from(failure));
         if verdict == Verdict::Cancelled {
             self.status = Status::Cancelled;
         } else {

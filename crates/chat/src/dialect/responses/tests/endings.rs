@@ -148,6 +148,23 @@ fn errors_have_the_codes_of_the_reference() {
 }
 
 #[test]
+fn errors_name_fields_as_this_api_does() {
+    let failure = Failure {
+        param: Some("messages".into()),
+        ..Failure::new(FailureKind::InvalidRequest, "messages: too long")
+    };
+    let mut writer = writer(Settings::default());
+    let events = fold(&mut writer, &[Update::End(End::of_failure(failure))]);
+    let error: Value = serde_json::from_str(&events.last().unwrap().data).unwrap();
+    for error in [&error, &error["error"], &object(&writer)["error"]] {
+        assert_eq!(
+            (&error["param"], &error["message"]),
+            (&json!("input"), &json!("input: too long"))
+        );
+    }
+}
+
+#[test]
 fn an_answer_beyond_the_limit_fails_and_keeps_what_there_was() {
     let mut writer = writer(Settings::default()).with_limit(1000);
     let piece = text(&"x".repeat(300));
@@ -182,6 +199,20 @@ fn endless_tiny_items_meet_the_limit() {
     let items = object(&writer)["output"].as_array().unwrap().len();
     assert!((200..256).contains(&items), "{items}");
     assert_eq!(writer.status(), Status::Failed);
+}
+
+#[test]
+fn the_source_names_its_model_once() {
+    let mut writer = writer(Settings::default());
+    let other = Update::Start(Start {
+        model: "m-2".into(),
+        ..Start::default()
+    });
+    fold(&mut writer, &[Update::Start(Start::default())]);
+    assert_eq!(object(&writer)["model"], "asked");
+    let mut writer = self::writer(Settings::default());
+    fold(&mut writer, &[start(), other]);
+    assert_eq!(object(&writer)["model"], "m-1");
 }
 
 #[test]
