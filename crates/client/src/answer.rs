@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use aurora_chat::{End, Failure, FailureKind, Update};
+use aurora_chat::{Failure, FailureKind, Update};
 use futures_core::Stream;
 use reqwest::Response;
 use tracing::Span;
@@ -17,6 +17,7 @@ use crate::{
     call::{BodyEnd, Call, Input, Need},
     clock::Clock,
     line::Place,
+    log,
     progress::{Progress, Prospect},
     record::Recorder,
     transport::{Outgoing, Unsent, body_failure, head_of},
@@ -140,9 +141,6 @@ impl Driver {
         }
         loop {
             if let Some(passage) = self.call.poll_passage() {
-                if let Passage::Update(Update::End(end)) = &passage {
-                    self.record(end);
-                }
                 return Some(passage);
             }
             match self.call.need() {
@@ -186,6 +184,7 @@ impl Driver {
         let sent = match &self.outgoing {
             // The future is large, and made once an attempt.
             Ok(outgoing) => {
+                log::sending(&self.span, &self.call, outgoing);
                 self.clock
                     .bound(self.call.wake_at(), Box::pin(outgoing.send()))
                     .await
@@ -198,6 +197,7 @@ impl Driver {
         match sent {
             Some(Ok(response)) => {
                 let head = head_of(&response);
+                log::head(&self.span, &head);
                 self.response = Some(response);
                 self.step(Input::Head(head));
             }
@@ -232,26 +232,13 @@ impl Driver {
         self.span.in_scope(|| self.call.handle(input, now));
         self.progress.note(&self.call, now);
         if let (Need::Wait | Need::Nothing, Some(place)) = (self.call.need(), &mut self.place) {
-            place.leave(self.call.summary().tokens);
+            place.leave(self.call.measure().tokens());
         }
+        log::ended(&self.span, &self.call, now);
         let spare = self.call.need() == Need::Nothing && self.call.is_whole();
         if self.call.need() != Need::Body && !spare {
             self.response = None;
         }
-    }
-
-    fn record(&self, end: &End) {
-        let summary = self.call.summary();
-        self.span.record("attempts", summary.attempts);
-        self.span.record("verdict", end.verdict.as_str());
-        if let Some(time) = summary.time_to_first_delta {
-            self.span
-                .record("ttft_ms", u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
-        }
-        self.span.in_scope(|| match &end.failure {
-            None => tracing::debug!("the call has ended"),
-            Some(failure) => tracing::info!(kind = failure.kind.as_str(), "the call has failed: {failure}"),
-        });
     }
 }
 
@@ -273,7 +260,10 @@ impl Drop for Driver {
             }
             self.call.handle(cancelled, now);
             if let Some(place) = &mut self.place {
-                place.leave(self.call.summary().tokens);
+                place.leave(self.call.measure().tokens());
+            }
+            if self.begun {
+                log::ended(&self.span, &self.call, now);
             }
             self.progress.note(&self.call, now);
         }

@@ -15,13 +15,14 @@ use aurora_chat::{
     dialect::openai::failure_from_status, redact::mask_exact,
 };
 
-pub(crate) use interface::{BodyEnd, Head, Input, Need, Summary, Terms};
+pub(crate) use interface::{BodyEnd, Head, Input, Need, Terms};
 
 use outbox::Outbox;
 
 use crate::{
     Passage,
     deadlines::Phase,
+    measure::Measure,
     reading::{Found, Reading, Step},
     retry::{self, Decision, Hints},
 };
@@ -42,9 +43,7 @@ pub(crate) struct Call {
     outbox: Outbox,
     found: Found,
     retries_made: u32,
-    first_delta: Option<Duration>,
-    /// What the server has counted so far.
-    tokens: Option<u64>,
+    measure: Measure,
     /// When the current attempt began.
     sent_at: Duration,
     stream: Option<String>,
@@ -90,8 +89,7 @@ impl Call {
             verbatim: false,
             found: Found::default(),
             retries_made: 0,
-            first_delta: None,
-            tokens: None,
+            measure: Measure::new(),
             sent_at: Duration::ZERO,
             stream: None,
             last_failure: None,
@@ -126,12 +124,23 @@ impl Call {
         matches!(self.state, State::Ended { whole: true })
     }
 
-    pub(crate) fn summary(&self) -> Summary {
-        Summary {
-            attempts: self.retries_made + 1,
-            time_to_first_delta: self.first_delta,
-            tokens: self.tokens,
-        }
+    /// How many requests it has taken so far.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.retries_made + 1
+    }
+
+    pub(crate) fn measure(&self) -> &Measure {
+        &self.measure
+    }
+
+    /// The end, from when it is known until it is told.
+    pub(crate) fn ending(&self) -> Option<&End> {
+        self.outbox.ending()
+    }
+
+    /// The text without the call's key, and without what looks like one.
+    pub(crate) fn clean(&self, text: &str) -> String {
+        self.outbox.clean(text)
     }
 
     /// Something has happened.
@@ -194,6 +203,7 @@ impl Call {
         match &self.state {
             State::Waiting { until } if *until <= now => {
                 self.state = State::before_sending(&self.terms, now);
+                self.measure.begin_attempt();
                 self.sent_at = now;
             }
             State::Queued { since } => self.tell_queue(*since, now),
@@ -245,6 +255,7 @@ impl Call {
         match &mut self.state {
             State::Reading { last_byte, .. } => {
                 *last_byte = Some(now);
+                self.measure.read(bytes.len());
                 self.read(bytes, now);
             }
             State::Refused { body, .. } => {
@@ -344,10 +355,7 @@ impl Call {
         let State::Reading { reading, .. } = &self.state else {
             return;
         };
-        self.tokens = turns::tokens(&self.found.deltas).or(self.tokens);
-        if self.found.answers() {
-            self.first_delta.get_or_insert(now);
-        }
+        self.measure.deltas(&self.found.deltas, now);
         let start = || start(&self.terms, reading, &mut self.stream);
         self.outbox.push(&mut self.found, start);
     }

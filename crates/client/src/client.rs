@@ -13,6 +13,7 @@ use crate::{
     answer::drive,
     call::{Call, Terms},
     line::Lines,
+    log,
     record::Recorder,
     transport::Pool,
 };
@@ -95,14 +96,7 @@ impl Client {
                 .filter(|key| key.expose().len() >= SHORTEST_SECRET),
             seed: RandomState::new().hash_one(0),
         };
-        let span = tracing::info_span!(
-            "call",
-            endpoint = terms.endpoint,
-            model = terms.model,
-            attempts = tracing::field::Empty,
-            ttft_ms = tracing::field::Empty,
-            verdict = tracing::field::Empty,
-        );
+        let span = log::span(&terms);
         let place = self.lines.place(endpoint, &request);
         let (path, body) = match endpoint.dialect {
             Dialect::OpenAi => ("/chat/completions", openai::request_body(&request)),

@@ -34,7 +34,7 @@
 //! [`Client::start_verbatim`] gives the server's events along with what they mean.
 //!
 //! Inside, `call` is a state machine without I/O, `reading` reads bodies, `retry` and `deadlines` are rules as values,
-//! `pace` holds the limits on rates and `line` the calls that wait for them,
+//! `measure` and `log` tell what a call came to, `pace` holds the limits on rates and `line` the calls that wait for them,
 //! `transport` speaks to the HTTP library, and [`Answer`] drives them. A recording is the log of the state machine's
 //! inputs, so a replay runs through the same code. Wire formats are `aurora_chat`'s. What
 //! is not here: choosing between endpoints, keeping streams, showing anything.
@@ -48,6 +48,8 @@ mod deadlines;
 mod endpoint;
 mod error;
 mod line;
+mod log;
+mod measure;
 mod pace;
 mod progress;
 mod reading;

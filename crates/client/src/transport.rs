@@ -135,6 +135,16 @@ fn untrusting() -> Result<rustls::ClientConfig, Error> {
 }
 
 impl Outgoing {
+    /// Where it goes.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What it says.
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// Sends the request and waits for the response's head.
     pub(crate) async fn send(&self) -> Result<Response, Unsent> {
         let request = self

@@ -7,6 +7,7 @@
 mod answers;
 mod commands;
 mod inputs;
+mod logs;
 mod pace;
 mod recordings;
 mod support;

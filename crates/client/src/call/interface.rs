@@ -1,7 +1,5 @@
 //! What goes into a call and what it asks for: its terms, what can happen to it, and what it needs next.
 
-use std::time::Duration;
-
 use aurora_chat::Failure;
 
 use crate::{Deadlines, Limits, Pace, Secret, retry::Hints};
@@ -93,13 +91,4 @@ pub(crate) enum Input<'a> {
     Time,
     /// Nothing more is going to happen, for this reason.
     Abort(Failure),
-}
-
-/// What became of a call, for logs and for its endpoint's budget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Summary {
-    pub(crate) attempts: u32,
-    pub(crate) time_to_first_delta: Option<Duration>,
-    /// The tokens of prompt and answer, as far as the server has counted them.
-    pub(crate) tokens: Option<u64>,
 }

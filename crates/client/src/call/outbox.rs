@@ -45,6 +45,14 @@ impl Outbox {
         self.passages.pop_front()
     }
 
+    /// The end, if it is known and not told yet.
+    pub(super) fn ending(&self) -> Option<&End> {
+        match self.passages.back() {
+            Some(Passage::Update(Update::End(end))) => Some(end),
+            _ => None,
+        }
+    }
+
     /// Whether the answer has begun: then no attempt may follow.
     pub(super) fn begun(&self) -> bool {
         self.begun

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use aurora_chat::Delta;
-
 use super::{Call, State, Terms};
 
 /// How long a call waits for its turn before that is worth telling.
@@ -25,7 +23,6 @@ impl Call {
         if let State::Queued { .. } = self.state {
             self.state = State::Sending;
             self.sent_at = now;
-            self.tokens = None;
         }
     }
 
@@ -59,12 +56,4 @@ impl Call {
             self.terms.endpoint, self.terms.pace
         )
     }
-}
-
-/// What the last count among these says the attempt has cost so far, prompt and answer.
-pub(super) fn tokens(deltas: &[Delta]) -> Option<u64> {
-    deltas.iter().rev().find_map(|delta| match delta {
-        Delta::Usage(usage) => Some(usage.input_tokens.saturating_add(usage.output_tokens)),
-        _ => None,
-    })
 }

@@ -9,6 +9,7 @@ mod recordings;
 mod retries;
 mod secrets;
 mod served;
+mod spans;
 mod verbatim;
 mod watching;
 

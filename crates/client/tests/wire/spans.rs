@@ -1,0 +1,238 @@
+//! The log of a call: one span that tells what the call came to, and nothing that is nobody's business.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use aurora_chat::{Message, Role, Update, Verdict};
+use aurora_client::{Client, Endpoint, Secret};
+use aurora_testkit::{Reply, Script, Upstream, fixtures};
+use tracing::{
+    Event, Level, Subscriber,
+    field::{Field, Visit},
+    span::{Attributes, Id, Record},
+    subscriber::DefaultGuard,
+};
+use tracing_subscriber::{
+    layer::{Context, Layer, SubscriberExt as _},
+    registry::Registry,
+};
+
+use crate::{call, client, endpoint, request};
+
+const KEY: &str = "hunter2-hunter2-hunter2";
+
+/// All that was logged.
+#[derive(Clone, Debug, Default)]
+struct Log(Arc<Mutex<Lines>>);
+
+#[derive(Debug, Default)]
+struct Lines {
+    /// What the spans called `call` say of themselves, in the order of their births.
+    calls: Vec<(Id, BTreeMap<String, String>)>,
+    /// Everything, with its level.
+    all: Vec<(Level, String)>,
+}
+
+/// The fields of a span or an event.
+#[derive(Default)]
+struct Fields(BTreeMap<String, String>);
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.insert(field.name().to_owned(), format!("{value:?}"));
+    }
+}
+
+impl Log {
+    /// Logs all that this thread does, until the guard is dropped.
+    fn start() -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let guard = tracing::subscriber::set_default(Registry::default().with(log.clone()));
+        (log, guard)
+    }
+
+    fn with<T>(&self, read: impl FnOnce(&mut Lines) -> T) -> T {
+        read(&mut self.0.lock().expect("no panic"))
+    }
+
+    /// The fields of the only call.
+    fn fields(&self) -> BTreeMap<String, String> {
+        self.with(|lines| match &lines.calls[..] {
+            [(_, fields)] => fields.clone(),
+            calls => panic!("one call, one span: {calls:?}"),
+        })
+    }
+
+    /// A field that is a number.
+    fn number(&self, name: &str) -> f64 {
+        let fields = self.fields();
+        let number = fields.get(name).and_then(|number| number.parse().ok());
+        number.unwrap_or_else(|| panic!("{name} is a number: {fields:?}"))
+    }
+
+    /// What was logged at this level and above.
+    fn at(&self, level: Level) -> String {
+        self.with(|lines| {
+            let lines = lines.all.iter().filter(|(at, _)| *at <= level);
+            lines.map(|(_, line)| format!("{line}\n")).collect()
+        })
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Log {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, _: Context<'_, S>) {
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        let metadata = attributes.metadata();
+        self.with(|lines| {
+            lines
+                .all
+                .push((*metadata.level(), format!("{}: {:?}", metadata.name(), fields.0)));
+            if metadata.name() == "call" {
+                lines.calls.push((id.clone(), fields.0));
+            }
+        });
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
+        let mut fields = Fields::default();
+        values.record(&mut fields);
+        self.with(|lines| {
+            lines.all.push((Level::INFO, format!("{:?}", fields.0)));
+            if let Some((_, known)) = lines.calls.iter_mut().find(|(known, _)| known == id) {
+                known.append(&mut fields.0);
+            }
+        });
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let metadata = event.metadata();
+        self.with(|lines| {
+            lines.all.push((
+                *metadata.level(),
+                format!("{}: {:?}", metadata.target(), fields.0),
+            ));
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_call_tells_what_it_came_to() {
+    let busy = Reply::status(503).header("retry-after-ms", "0");
+    let piece = fixtures::text("word ");
+    let reply = (0..10).fold(Reply::sse([fixtures::role()]), |reply, _| {
+        reply.wait(Duration::from_millis(30)).piece(&piece)
+    });
+    let tail = [
+        fixtures::finish("stop"),
+        fixtures::usage(7, 11),
+        fixtures::DONE.to_owned(),
+    ];
+    let bytes = fixtures::role().len() + 10 * piece.len() + tail.concat().len();
+    let reply = reply.piece(tail.concat());
+    let upstream = Upstream::start(Script::sequence([busy, reply]));
+    let (log, _guard) = Log::start();
+    let told = call(&endpoint(&upstream.url())).await;
+    assert_eq!(told.verdict(), Verdict::Complete);
+
+    let fields = log.fields();
+    for (name, value) in [
+        ("endpoint", "\"up\""),
+        ("model", "\"m\""),
+        ("verdict", "\"complete\""),
+        ("attempts", "2"),
+        ("input_tokens", "7"),
+        ("output_tokens", "11"),
+    ] {
+        assert_eq!(fields[name], value, "{fields:?}");
+    }
+    assert_eq!(log.number("bytes"), bytes as f64);
+    // A busy machine makes times longer and never shorter, but that reads may come together.
+    assert!(log.number("ttft_ms") >= 30.0, "{fields:?}");
+    assert!(log.number("elapsed_ms") >= 300.0, "{fields:?}");
+    let [p50, p99, max] = ["gap_p50_ms", "gap_p99_ms", "gap_max_ms"].map(|gap| log.number(gap));
+    assert!(p50 <= p99 && p99 <= max && max >= 25.0, "{fields:?}");
+    let rate = log.number("tokens_per_second");
+    let longest = log.number("elapsed_ms") - log.number("ttft_ms");
+    assert!(rate <= 10.0 / 0.24 && rate >= 10.0 / longest * 1e3, "{fields:?}");
+}
+
+#[tokio::test]
+async fn what_nobody_knows_stays_empty_and_every_ending_is_told() {
+    let cut = Reply::sse([fixtures::text("x")]).cut();
+    let upstream = Upstream::start(cut);
+    let (log, guard) = Log::start();
+    call(&endpoint(&upstream.url())).await;
+    let fields = log.fields();
+    assert_eq!(fields["verdict"], "\"interrupted\"");
+    for name in ["gap_p50_ms", "output_tokens", "tokens_per_second"] {
+        assert_eq!(fields.get(name), None, "{fields:?}");
+    }
+    drop(guard);
+
+    let stall = Upstream::start(Reply::sse([fixtures::text("x")]).stall());
+    let (log, _guard) = Log::start();
+    let mut answer = client().start(&endpoint(&stall.url()), request());
+    while !matches!(answer.next().await, Some(Update::Delta(_))) {}
+    drop(answer);
+    assert_eq!(log.fields()["verdict"], "\"cancelled\"");
+    drop(client().start(&endpoint(&stall.url()), request()));
+    assert_eq!(log.with(|lines| lines.calls.len()), 2);
+    assert_eq!(
+        log.with(|lines| lines.calls[1].1.get("verdict").cloned()),
+        None,
+        "it never began"
+    );
+}
+
+/// One call of every kind of ending, to servers that repeat the key.
+async fn talk(client: &Client, secret: &str) {
+    let echo = format!("the key {KEY} is wrong");
+    for reply in [
+        Reply::sse(fixtures::sse_answer(&["an answer"])),
+        Reply::json(401, &fixtures::error_body(401, &echo)),
+        Reply::sse([fixtures::error(503, &echo)]).header("retry-after-ms", "0"),
+        Reply::sse([format!("data: {KEY}\n\n"), fixtures::text("an answer")]),
+        Reply::sse(["not a field\n\n"]),
+        Reply::status(307).header("location", &format!("/{KEY}")),
+        Reply::raw("nonsense"),
+    ] {
+        let upstream = Upstream::start(reply);
+        let mut endpoint: Endpoint = endpoint(&upstream.url());
+        endpoint.retries = 1;
+        endpoint.api_key = Some(Secret::new(KEY));
+        endpoint.header("x-other", KEY).expect("a header");
+        let mut request = request();
+        request.messages = vec![Message::text(
+            Role::User,
+            format!("{secret}, and my key is {KEY}"),
+        )];
+        let mut answer = client.start(&endpoint, request);
+        while answer.next().await.is_some() {}
+    }
+}
+
+#[tokio::test]
+async fn the_key_is_never_logged_and_the_prompt_at_trace_only() {
+    let (log, _guard) = Log::start();
+    talk(&client(), "the moon is hollow").await;
+    let everything = log.at(Level::TRACE);
+    assert!(
+        everything.contains("the moon is hollow"),
+        "at -vvv a prompt may be seen"
+    );
+    assert!(!everything.contains("hunter2"), "{everything}");
+    let but_traces = log.at(Level::DEBUG);
+    assert!(
+        but_traces.contains("sending") && !but_traces.contains("hollow"),
+        "{but_traces}"
+    );
+    assert!(!everything.contains("an answer"), "{everything}");
+    assert!(!log.at(Level::INFO).contains("sending"));
+}
