@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use crate::args::{self, ColorWhen, Common};
-use crate::output::{Style, visible};
+use crate::output::{Place, Style, visible};
 use crate::problem::{Problem, Result};
 use crate::settings::Env;
 
@@ -26,7 +26,74 @@ pub(crate) fn style(flags: &Common, env: &Env) -> Result<Style> {
         plain: flags.plain,
         show_reasoning: flags.show_reasoning,
         usage: flags.usage,
+        countdown: if countdown(flags, env)? {
+            place()
+        } else {
+            Place::Nowhere
+        },
+        ambiguous: east_asian(env)?,
     })
+}
+
+/// Whether a notice that goes away again is wanted. Not where a log goes to stderr: its lines come whenever they like.
+fn countdown(flags: &Common, env: &Env) -> Result<bool> {
+    let log_on_stderr = flags.verbose > 0 && flags.log_file.is_none();
+    Ok(!flags.json && !flags.plain && !log_on_stderr && !is_dumb(env)?)
+}
+
+/// Where such a notice has a place.
+#[cfg(unix)]
+fn place() -> Place {
+    use std::fs::{File, Metadata};
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+
+    fn metadata(stream: &impl AsFd) -> io::Result<Metadata> {
+        File::from(stream.as_fd().try_clone_to_owned()?).metadata()
+    }
+    let (out, err) = (io::stdout(), io::stderr());
+    let (Ok(out_data), Ok(err_data)) = (metadata(&out), metadata(&err)) else {
+        return Place::Nowhere;
+    };
+    if !err.is_terminal() {
+        Place::Nowhere
+    } else if out.is_terminal() && out_data.rdev() == err_data.rdev() {
+        Place::BesideAnswer
+    } else if out_data.file_type().is_fifo() || out_data.file_type().is_socket() {
+        Place::BeforeAnswer
+    } else {
+        Place::Alone
+    }
+}
+
+/// Where such a notice has a place.
+#[cfg(not(unix))]
+fn place() -> Place {
+    match (io::stdout().is_terminal(), io::stderr().is_terminal()) {
+        (_, false) => Place::Nowhere,
+        (true, true) => Place::BesideAnswer,
+        (false, true) => Place::BeforeAnswer,
+    }
+}
+
+/// Whether the locale is one whose terminals may show characters of ambiguous width wide.
+fn east_asian(env: &Env) -> Result<bool> {
+    let mut locale = None;
+    for name in ["LC_ALL", "LC_CTYPE", "LANG"] {
+        locale = locale.or(env.text(name)?);
+    }
+    Ok(locale.is_some_and(|locale| {
+        ["zh", "ja", "ko"]
+            .iter()
+            .any(|language| locale.starts_with(language))
+    }))
+}
+
+/// The columns of the terminal that stderr is; 0 if that is not known.
+pub(crate) fn columns() -> usize {
+    ::console::Term::stderr()
+        .size_checked()
+        .map_or(0, |(_, columns)| usize::from(columns))
 }
 
 /// How long a frame lasts where nothing is said: one repaint of most screens.

@@ -8,13 +8,14 @@ use std::io::{self, Stderr, StdoutLock};
 use std::time::Duration;
 
 use aurora_chat::{End, Failure, FailureKind, Fault, Start, Update};
-use aurora_client::Throttle;
+use aurora_client::{Prospect, Throttle};
 use futures_util::StreamExt as _;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::args::Common;
-use crate::output::{Printer, Style};
+use crate::output::{Place, Printer, Style};
 use crate::problem::{Problem, Result};
 use crate::settings::Env;
 use crate::source::Answering;
@@ -26,11 +27,17 @@ const QUEUE: usize = 64;
 /// How long a source may take to let go of what it holds, such as the last line of a recording, once nobody listens.
 const LETTING_GO: Duration = Duration::from_secs(2);
 
+/// After how long nothing has come before that is shown, and how often it is shown anew.
+const SILENCE: Duration = Duration::from_secs(5);
+const TICK: Duration = Duration::from_secs(1);
+
 /// What the source's task tells the printer, with the time since the source was asked.
 enum Told {
     Update(Duration, Update),
     /// There will be no answer.
     Problem(Duration, Problem),
+    /// Nothing has come for this long.
+    Quiet(Duration, Option<Prospect>),
 }
 
 /// The printer of this process's own stdout and stderr.
@@ -40,6 +47,8 @@ pub(crate) type Console = Printer<StdoutLock<'static>, Stderr>;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Delivery {
     frame: Duration,
+    /// Whether there is a terminal to show silence on.
+    countdown: bool,
 }
 
 /// Starts the log and runs `answer` with a printer; returns its exit code. With `--json` a problem is an `end` too,
@@ -66,6 +75,7 @@ pub(crate) fn with_printer(
         log::start(flags)?;
         let delivery = Delivery {
             frame: console::frame(flags, &env, &style)?,
+            countdown: style.countdown != Place::Nowhere,
         };
         answer(env, delivery, &mut printer)
     });
@@ -110,7 +120,7 @@ impl Delivery {
         };
         printer.asked(asked);
         let producer = runtime.spawn(self.produce(open, signal, send));
-        let result = print(&mut receive, printer);
+        let result = print(&mut receive, self.countdown, printer);
         drop(receive);
         // An error is time that is up, or a panic that was told where it happened.
         let _ = runtime.block_on(async { tokio::time::timeout(LETTING_GO, producer).await });
@@ -127,7 +137,7 @@ impl Delivery {
         to: mpsc::Sender<Told>,
     ) {
         tokio::pin!(signal);
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         let opened = tokio::select! {
             opened = open => opened,
             () = &mut signal => {
@@ -145,6 +155,8 @@ impl Delivery {
             }
         };
         let mut cancelled = false;
+        let mut heard = Instant::now();
+        let mut due = heard + SILENCE;
         loop {
             let update = tokio::select! {
                 biased;
@@ -155,8 +167,16 @@ impl Delivery {
                 }
                 () = to.closed() => return,
                 update = answer.next() => update,
+                () = tokio::time::sleep_until(due), if self.countdown => {
+                    // A printer that is busy has something to show already.
+                    let _ = to.try_send(Told::Quiet(heard.elapsed(), answer.source().prospect()));
+                    due += TICK;
+                    continue;
+                }
             };
             let Some(update) = update else { return };
+            heard = Instant::now();
+            due = heard + SILENCE;
             let told = Told::Update(answer.source().elapsed(), update);
             let place = tokio::select! {
                 place = to.reserve() => place,
@@ -175,10 +195,14 @@ impl Delivery {
     }
 }
 
-fn print(from: &mut mpsc::Receiver<Told>, printer: &mut Console) -> Result<u8> {
+fn print(from: &mut mpsc::Receiver<Told>, countdown: bool, printer: &mut Console) -> Result<u8> {
     let mut last = Duration::ZERO;
     while let Some(told) = from.blocking_recv() {
+        if countdown {
+            printer.resize(console::columns());
+        }
         match told {
+            Told::Quiet(silent, prospect) => printer.quiet(silent, prospect),
             Told::Problem(elapsed, problem) => {
                 report(printer, elapsed, &problem);
                 return Err(problem);

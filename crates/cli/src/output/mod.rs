@@ -8,11 +8,16 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use aurora_chat::{Delta, End, FinishReason, Start, Update, Usage};
+use aurora_client::Prospect;
 
+mod column;
+mod countdown;
 mod ending;
 mod json;
 mod plain;
 pub(crate) mod visible;
+
+pub(crate) use countdown::Place;
 
 /// How an answer is to be written.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,6 +36,10 @@ pub(crate) struct Style {
     pub(crate) show_reasoning: bool,
     /// Tell what the answer cost.
     pub(crate) usage: bool,
+    /// Where a notice about a silent source may stand.
+    pub(crate) countdown: Place,
+    /// Characters of ambiguous width may be wide on the terminal.
+    pub(crate) ambiguous: bool,
 }
 
 /// Writes one answer.
@@ -77,6 +86,20 @@ impl<O: Write, E: Write> Printer<O, E> {
         }
     }
 
+    /// The terminal has this many columns now; 0 if that is not known. To be told before anything that is written.
+    pub(crate) fn resize(&mut self, columns: usize) {
+        if let Kind::Plain(plain) = &mut self.kind {
+            plain.resize(columns);
+        }
+    }
+
+    /// Shows for how long nothing has come and what becomes of that, until the next update.
+    pub(crate) fn quiet(&mut self, silent: Duration, prospect: Option<Prospect>) {
+        if let Kind::Plain(plain) = &mut self.kind {
+            plain.quiet(silent, prospect);
+        }
+    }
+
     /// Writes the end of an answer that is not to be: in JSON lines an `end`, unless there was one. A person reads the
     /// message on stderr, which is the caller's to write.
     ///
@@ -86,7 +109,10 @@ impl<O: Write, E: Write> Printer<O, E> {
         self.meter.elapsed = elapsed;
         match &mut self.kind {
             Kind::Json(json) => json.problem(kind, message, &self.meter),
-            Kind::Plain(_) => Ok(()),
+            Kind::Plain(plain) => {
+                plain.clear();
+                Ok(())
+            }
         }
     }
 
@@ -96,6 +122,9 @@ impl<O: Write, E: Write> Printer<O, E> {
     /// stdout cannot be written.
     pub(crate) fn update(&mut self, elapsed: Duration, update: &Update) -> io::Result<()> {
         self.meter.see(elapsed, update);
+        if let Kind::Plain(plain) = &mut self.kind {
+            plain.clear();
+        }
         match (&mut self.kind, update) {
             (Kind::Json(json), Update::Start(start)) => json.start(start),
             (Kind::Json(json), Update::Delta(delta)) => json.delta(delta),

@@ -1,9 +1,12 @@
 //! An answer as text: the answer on stdout, everything else on stderr, a line each.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use aurora_chat::{Delta, End, Notice, Start, Verdict};
+use aurora_client::Prospect;
 
+use super::countdown::Countdown;
 use super::visible::{Visible, line};
 use super::{Meter, Style, ending};
 
@@ -26,6 +29,7 @@ pub(super) struct Plain<O, E> {
     /// Whether stderr stands in the middle of a line of reasoning.
     err_open: bool,
     tools: Vec<String>,
+    countdown: Countdown,
 }
 
 impl<O: Write, E: Write> Plain<O, E> {
@@ -41,7 +45,23 @@ impl<O: Write, E: Write> Plain<O, E> {
             out_open: false,
             err_open: false,
             tools: Vec::new(),
+            countdown: Countdown::new(style.countdown, style.ambiguous),
         }
+    }
+
+    pub(super) fn resize(&mut self, columns: usize) {
+        self.countdown.resize(columns);
+    }
+
+    pub(super) fn quiet(&mut self, silent: Duration, prospect: Option<Prospect>) {
+        let notice = self.countdown.show(silent, prospect, self.style.err_color);
+        self.err_raw(&notice);
+    }
+
+    /// Takes the notice about silence away, which is to be done before anything else is written.
+    pub(super) fn clear(&mut self) {
+        let bytes = self.countdown.clear();
+        self.err_raw(bytes);
     }
 
     pub(super) fn start(&mut self, start: &Start) {
@@ -115,6 +135,7 @@ impl<O: Write, E: Write> Plain<O, E> {
         };
         self.out_used = true;
         self.out_open = *last != b'\n';
+        self.countdown.wrote_out(text);
         self.out.write_all(text.as_bytes())?;
         self.out.flush()
     }
@@ -179,7 +200,14 @@ impl<O: Write, E: Write> Plain<O, E> {
     }
 
     fn err(&mut self, text: &str) {
-        let _ = self.err.write_all(text.as_bytes());
-        let _ = self.err.flush();
+        self.countdown.wrote_err(text);
+        self.err_raw(text);
+    }
+
+    fn err_raw(&mut self, bytes: &str) {
+        if !bytes.is_empty() {
+            let _ = self.err.write_all(bytes.as_bytes());
+            let _ = self.err.flush();
+        }
     }
 }

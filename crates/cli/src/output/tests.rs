@@ -8,7 +8,7 @@ use aurora_chat::{
     Usage, Verdict,
 };
 
-use super::{Printer, Style};
+use super::{Place, Printer, Style};
 
 const TERMINAL: Style = Style {
     json: false,
@@ -18,6 +18,8 @@ const TERMINAL: Style = Style {
     plain: false,
     show_reasoning: false,
     usage: false,
+    countdown: Place::Nowhere,
+    ambiguous: false,
 };
 
 fn text(text: &str) -> Update {

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use aurora_chat::{End, Update};
-use aurora_client::Answer;
+use aurora_client::{Answer, Prospect};
 use futures_util::stream::{self, BoxStream, Stream, StreamExt as _};
 
 /// An answer on its way. It keeps the contract of [`Update`] and stops all work when it is dropped.
@@ -32,6 +32,14 @@ impl Answering {
         match self {
             Self::Call(answer) => answer.elapsed(),
             Self::Local(asked, _) => asked.elapsed(),
+        }
+    }
+
+    /// What becomes of the answer if nothing comes.
+    pub(crate) fn prospect(&self) -> Option<Prospect> {
+        match self {
+            Self::Call(answer) => answer.prospect(),
+            Self::Local(..) => None,
         }
     }
 

@@ -11,3 +11,5 @@ mod logs;
 mod pace;
 mod recordings;
 mod support;
+#[cfg(unix)]
+mod terminal;
