@@ -4,5 +4,7 @@
 //! read for what it means, and nothing incomplete is ever read as complete. A request is read strictly all the same, for
 //! a mistake in it has somebody who can be told.
 
+pub mod anthropic;
 pub mod openai;
+mod progress;
 pub mod responses;

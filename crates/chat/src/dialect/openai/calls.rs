@@ -9,6 +9,7 @@
 use serde_json::{Map, Value};
 
 use super::error::error_event;
+use crate::dialect::progress::Progress;
 use crate::{Delta, Failure, FailureKind, ToolCallDelta};
 
 /// How many tool calls one answer may make.
@@ -177,38 +178,4 @@ fn learn(known: &mut Option<String>, said: Option<&str>) -> Option<String> {
 
 fn non_empty(value: &Value) -> Option<&str> {
     value.as_str().filter(|text| !text.is_empty())
-}
-
-/// How far the JSON object of a call's arguments has come. It follows brackets and strings, no more: the model may write
-/// what it likes.
-#[derive(Clone, Copy, Debug, Default)]
-struct Progress {
-    depth: u32,
-    in_string: bool,
-    escaped: bool,
-    opened: bool,
-}
-
-impl Progress {
-    fn advance(&mut self, text: &str) {
-        for byte in text.bytes() {
-            match byte {
-                _ if self.escaped => self.escaped = false,
-                b'\\' if self.in_string => self.escaped = true,
-                b'"' => self.in_string = !self.in_string,
-                _ if self.in_string => {}
-                b'{' | b'[' => {
-                    self.depth = self.depth.saturating_add(1);
-                    self.opened = true;
-                }
-                b'}' | b']' => self.depth = self.depth.saturating_sub(1),
-                _ => {}
-            }
-        }
-    }
-
-    /// Whether an object was opened and closed again.
-    fn is_complete(self) -> bool {
-        self.opened && self.depth == 0 && !self.in_string
-    }
 }

@@ -1,0 +1,4 @@
+//! Tests of the Messages dialect: golden streams, endings, properties, requests.
+
+mod request;
+mod write;
