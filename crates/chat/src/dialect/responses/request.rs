@@ -94,14 +94,19 @@ impl Request {
     /// by the answer ([`Transcript::to_message`](crate::Transcript::to_message)).
     #[must_use]
     pub fn conversation(&self) -> &[Message] {
-        &self.chat.messages[usize::from(self.settings.instructions.is_some())..]
+        &self.chat.messages[self.after_instructions()..]
     }
 
     /// Puts the conversation of an earlier response before the input. Its instructions are not carried over, as the
     /// reference says of `previous_response_id`.
     pub fn go_on_from(&mut self, conversation: Vec<Message>) {
-        let at = usize::from(self.settings.instructions.is_some());
+        let at = self.after_instructions();
         self.chat.messages.splice(at..at, conversation);
+    }
+
+    /// The place of the first message that is not the instructions. The fields are public, so there may be none.
+    fn after_instructions(&self) -> usize {
+        usize::from(self.settings.instructions.is_some()).min(self.chat.messages.len())
     }
 }
 

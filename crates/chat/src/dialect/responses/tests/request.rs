@@ -359,6 +359,12 @@ fn a_conversation_goes_on_under_new_instructions() {
     request.go_on_from(conversation);
     assert_eq!(request.chat.messages.len(), 3);
     assert_eq!(request.conversation().len(), 3);
+    // Whoever builds a request may leave it empty.
+    let mut request = read(json!({"instructions": "new"})).unwrap();
+    request.chat.messages.clear();
+    assert_eq!(request.conversation(), []);
+    request.go_on_from(vec![Message::text(Role::User, "hi")]);
+    assert_eq!(request.chat.messages.len(), 1);
 }
 
 #[test]
