@@ -177,7 +177,14 @@ impl Delivery {
             let Some(update) = update else { return };
             heard = Instant::now();
             due = heard + SILENCE;
+            let is_end = matches!(update, Update::End(_));
             let told = Told::Update(answer.source().elapsed(), update);
+            if is_end {
+                // The source lets go of everything now, not when the printer has caught up.
+                drop(answer);
+                let _ = to.send(told).await;
+                return;
+            }
             let place = tokio::select! {
                 place = to.reserve() => place,
                 () = &mut signal, if !cancelled => {

@@ -56,7 +56,7 @@ fn parse(from: impl Read, limit: u64) -> std::result::Result<Recording, String> 
         return Err(format!("larger than the limit of {} MiB", limit >> 20));
     }
     if bytes.is_empty() {
-        return Err("is empty: nothing was sent, or its disk was full from the start".to_owned());
+        return Err("is empty: the run that made it ended before anything happened".to_owned());
     }
     Recording::parse(&bytes).map_err(|error| error.to_string())
 }

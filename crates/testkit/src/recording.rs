@@ -70,9 +70,8 @@ impl Stage {
                 self.replies.push(if lost { reply.cut() } else { reply });
             }
             "unsent" => self.replies.push(Reply::raw("").after(pause)),
-            // The client waited until its own limits let it send.
-            "turn" => {}
-            "time" | "abort" => {}
+            // The client's own doings: it waited, stopped waiting, or had its turn.
+            "time" | "abort" | "turn" => {}
             other => panic!("a line of an unknown kind: {other}"),
         }
     }

@@ -82,6 +82,7 @@ fn waits_take_their_time_and_dropping_the_upstream_ends_them() {
 #[test]
 fn a_recording_is_served_with_its_attempts_its_bytes_and_its_pauses() {
     let recording = r#"{"aurora_recording":1}
+{"at_us":900,"turn":{}}
 {"at_us":1000,"unsent":{"failure":{"kind":"connection_lost","message":"x"},"retryable":true}}
 {"at_us":2000,"time":{}}
 {"at_us":3000,"head":{"status":503,"content_type":null,"retry_after_us":1500,"should_retry":true}}

@@ -2,7 +2,8 @@
 //!
 //! It stands in the free part of the cursor's own row, and only if it fits there for certain, so it neither wraps nor
 //! scrolls. The cursor goes back by as many columns as the notice has, to where it was, and everything that is written
-//! goes on from there: erasing is clearing the rest of the row. Rows, which a program cannot know, do not matter.
+//! goes on from there: erasing is clearing the rest of the row. Rows, which a program cannot know, do not matter. What
+//! is not noticed is a person who presses Enter meanwhile: the terminal itself takes the cursor to the next row then.
 
 use std::time::Duration;
 
