@@ -97,6 +97,13 @@ impl Blocks {
         Ok(Found::Some)
     }
 
+    /// Lets the first blocks go until the others take no more than `keep` bytes. The last one stays, since it may grow.
+    pub(crate) fn trim(&mut self, keep: usize) {
+        while self.held > keep && self.blocks.len() > 1 {
+            self.held -= self.blocks.pop_front().map_or(0, |block| block.held());
+        }
+    }
+
     /// Lets all blocks go.
     pub(crate) fn clear(&mut self) {
         self.blocks = VecDeque::new();

@@ -160,10 +160,16 @@ impl<T> Catalog<T> {
 
     /// Lets the next finished stream go whose time is over at `now`, or whose room is needed, oldest first.
     pub(crate) fn expire(&mut self, now: SystemTime) -> Option<T> {
-        let (finished, id) = *self.finished.first()?;
+        let (finished, _) = *self.finished.first()?;
         if now < self.expiry(finished) && self.bytes <= self.limits.max_bytes {
             return None;
         }
+        self.expire_oldest()
+    }
+
+    /// Lets the oldest finished stream go, whatever its time.
+    pub(crate) fn expire_oldest(&mut self) -> Option<T> {
+        let (_, id) = *self.finished.first()?;
         let Entry { owner, value, .. } = self.discard(&id)?;
         self.bury(id, owner);
         Some(value)

@@ -68,6 +68,14 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// The folder was written by another version of the program, in a form that this one does not read. Nothing was changed.
+    #[error("{} was written in form {found}, which this version does not read", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version byte.
+        found: u8,
+    },
     /// The store has been closed.
     #[error("the store is closed")]
     Closed,
@@ -77,6 +85,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// What the system said, and what was being done, as in "cannot …".
+    pub(crate) fn io(doing: &'static str, source: io::Error) -> Self {
+        Self::Io {
+            doing,
+            source: Arc::new(source),
+        }
+    }
+
     /// Whether the same call may succeed later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

@@ -30,7 +30,7 @@
 //! ```
 //!
 //! Inside, `pack` keeps records without what they repeat, `blocks` holds packed records, `catalog` has the rules of who may
-//! read what for how long, and `waiters` the tasks to wake. [`Memory`] is made of these.
+//! read what for how long, and `waiters` the tasks to wake. [`Memory`] is made of these; [`Disk`] adds segments, a thread that writes them, and recovery.
 //! `conformance` is the suite that every store has to pass. What is not here: what a record means, who holds which API key, HTTP.
 
 mod batch;
@@ -38,14 +38,17 @@ mod blocks;
 mod catalog;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod disk;
 mod error;
 mod id;
+mod lock;
 mod memory;
 mod pack;
 mod store;
 mod waiters;
 
 pub use batch::Batch;
+pub use disk::{Disk, Fsync, Options as DiskOptions};
 pub use error::Error;
 pub use id::{Cursor, Owner, ParseError, StreamId};
 pub use memory::{Memory, Options as MemoryOptions};

@@ -4,7 +4,7 @@ mod stream;
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, SystemTime},
@@ -15,6 +15,7 @@ use futures_core::future::BoxFuture;
 use crate::{
     Error, Log, MAX_RECORD, NewStream, Owner, Store, StreamId, Usage, Writer,
     catalog::{Catalog, Limits},
+    lock::lock,
 };
 use stream::{Handle, MemoryWriter, Stream};
 
@@ -173,11 +174,6 @@ impl Shared {
         }
         result
     }
-}
-
-/// Whoever panicked with the lock held left a state that is whole: every change is a few assignments.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn ready<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {

@@ -10,11 +10,12 @@ use std::{
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
 
-use super::{Shared, lock, ready};
+use super::{Shared, ready};
 use crate::{
     Batch, Error, Log, MAX_RECORD, NewStream, Reader, State, StreamId, Writer,
     blocks::{Blocks, Found},
     catalog,
+    lock::lock,
     pack::{MAX_UNFLUSHED, Packer, Unpacker},
     waiters::{Ticket, Waiters, Woken},
 };

@@ -1,0 +1,409 @@
+//! The thread that writes. It takes all that waits, writes it in one go, makes sure that it is as safe as was promised, and
+//! only then shows it to readers. So a thousand streams cost one flush of the disk, and the longer that takes the more go
+//! along with the next.
+//!
+//! Where the disk refuses, whoever gave what could not be stored is told so, and the thread goes on with a new segment.
+
+mod publish;
+
+use std::{
+    collections::VecDeque,
+    fs::{self, File},
+    io,
+    path::PathBuf,
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+pub(super) use self::publish::Tails;
+use super::{
+    Fsync, Shared,
+    file::{self, Medium},
+    frame::{self, Frame, Place},
+    queue::Job,
+    reader::SegmentFile,
+    segments::Segments,
+};
+use crate::{Error, lock::lock, waiters::Woken};
+
+/// What is written in one go, in bytes. One job may go beyond.
+const GROUP_BYTES: usize = 4 << 20;
+
+/// How many finished streams are let go at a time to free segments that are mostly empty.
+const EVICT_AT_ONCE: usize = 16;
+
+/// The thread's own things.
+#[derive(Debug)]
+pub(super) struct Thread {
+    pub(super) shared: Arc<Shared>,
+    pub(super) folder: PathBuf,
+    pub(super) medium: Arc<dyn Medium>,
+    pub(super) segments: Segments,
+    /// The number of the next segment.
+    pub(super) next_number: u32,
+    /// Held as long as the thread may write.
+    pub(super) lock: Option<File>,
+    pub(super) current: Option<Current>,
+    pub(super) group: Group,
+    pub(super) tails: Tails,
+    pub(super) woken: Woken,
+    /// When the oldest of what is not flushed was written.
+    pub(super) unsynced: Option<Instant>,
+}
+
+/// The segment that is being written.
+#[derive(Debug)]
+pub(super) struct Current {
+    number: u32,
+    segment: Arc<SegmentFile>,
+    len: u64,
+}
+
+/// What is written in one go: the frames, and the jobs that they are of.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    buffer: Vec<u8>,
+    entries: Vec<Entry>,
+    /// Where each piece of records begins, in the order of jobs.
+    offsets: VecDeque<u32>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    job: Job,
+    /// Bytes of its frames.
+    len: u64,
+}
+
+impl Thread {
+    /// Works until the store is closed.
+    pub(super) fn run(mut self) {
+        let mut jobs = VecDeque::new();
+        loop {
+            let until_sync = match (self.shared.options.fsync, self.unsynced) {
+                (Fsync::Interval(interval), Some(since)) => Some(interval.saturating_sub(since.elapsed())),
+                _ => None,
+            };
+            self.shared.queue.take(until_sync, &mut jobs);
+            self.evict();
+            let mut closed = None;
+            while let Some(job) = jobs.pop_front() {
+                match job {
+                    Job::Close { done } => closed = Some(done),
+                    job => self.encode(job),
+                }
+                if self.group.buffer.len() >= GROUP_BYTES {
+                    self.commit();
+                }
+            }
+            self.commit();
+            self.clean();
+            self.sync_if_due();
+            if let Some(done) = closed {
+                let result = self.sync();
+                self.lock = None;
+                if let Some(done) = done {
+                    // Whoever asked may have gone.
+                    let _ = done.send(result);
+                }
+                return;
+            }
+        }
+    }
+
+    /// Lets streams go whose time is over or whose room is needed.
+    fn evict(&mut self) {
+        let mut evicted = Vec::new();
+        {
+            let mut catalog = lock(&self.shared.catalog);
+            let now = SystemTime::now();
+            evicted.extend(std::iter::from_fn(|| catalog.expire(now)));
+            // Segments in which little is left take room too. Twice the budget is what they may.
+            if self.segments.bytes() / 2 > self.shared.options.max_bytes {
+                evicted.extend(std::iter::from_fn(|| catalog.expire_oldest()).take(EVICT_AT_ONCE));
+            }
+        }
+        for stream in evicted {
+            self.encode(Job::Evict { stream });
+        }
+    }
+
+    /// Puts a job's frames into the group, or answers it at once.
+    fn encode(&mut self, job: Job) {
+        if matches!(job, Job::Sweep) {
+            return;
+        }
+        let (number, salt, len) = match self.ensure_segment() {
+            Ok(current) => (current.number, current.segment.salt, current.len),
+            Err(error) => return self.refuse(job, &error),
+        };
+        if let Err(error) = self.check(&job) {
+            return self.refuse(job, &error);
+        }
+        let Group { buffer, offsets, .. } = &mut self.group;
+        let start = buffer.len();
+        match &job {
+            Job::Create { stream, .. } => {
+                let frame = Frame::Create {
+                    owner: stream.owner,
+                    created: stream.created,
+                    header: &stream.header,
+                };
+                frame::put(buffer, salt, stream.id, &frame);
+            }
+            Job::Records { stream, packed } => {
+                let mut inner = stream.inner();
+                for (piece, packed) in packed.iter() {
+                    let offset = (len + buffer.len() as u64) as u32;
+                    let frame = Frame::Records {
+                        first_seq: inner.written.next_seq,
+                        count: piece.count,
+                        previous: inner.written.last.filter(|_| !piece.opens_block),
+                        packed,
+                    };
+                    frame::put(buffer, salt, stream.id, &frame);
+                    offsets.push_back(offset);
+                    inner.written.next_seq += u64::from(piece.count);
+                    inner.written.last = Some(Place {
+                        segment: number,
+                        offset,
+                    });
+                }
+            }
+            Job::Finish {
+                stream, footer, at, ..
+            } => {
+                let frame = Frame::Finish {
+                    next_seq: stream.inner().written.next_seq,
+                    at: *at,
+                    footer,
+                };
+                frame::put(buffer, salt, stream.id, &frame);
+            }
+            Job::Adopt { stream, .. } => {
+                let next_seq = stream.inner().written.next_seq;
+                frame::put(buffer, salt, stream.id, &Frame::Adopt { next_seq });
+            }
+            Job::Remove { stream, .. } | Job::Evict { stream } => {
+                let frame = Frame::Drop {
+                    owner: stream.owner,
+                    has_expired: matches!(job, Job::Evict { .. }),
+                };
+                frame::put(buffer, salt, stream.id, &frame);
+            }
+            Job::Sweep | Job::Close { .. } => {}
+        }
+        let len = (buffer.len() - start) as u64;
+        self.group.entries.push(Entry { job, len });
+    }
+
+    /// Whether the job's stream takes it still.
+    fn check(&self, job: &Job) -> Result<(), Error> {
+        match job {
+            Job::Records { stream, .. } | Job::Finish { stream, .. } => {
+                let inner = stream.inner();
+                match (&inner.gone, &inner.stopped) {
+                    (Some(_), _) => Err(Error::Fenced),
+                    (None, Some(why)) => Err(why.clone()),
+                    (None, None) => Ok(()),
+                }
+            }
+            Job::Adopt { stream, .. } => match stream.inner().gone {
+                Some(_) => Err(Error::Unknown),
+                None => Ok(()),
+            },
+            Job::Remove { stream, owner, .. } => {
+                let now = SystemTime::now();
+                lock(&self.shared.catalog)
+                    .find(&stream.id, owner, now)
+                    .map(|_| ())
+            }
+            Job::Create { .. } | Job::Evict { .. } | Job::Sweep | Job::Close { .. } => Ok(()),
+        }
+    }
+
+    /// The segment to write to, a new one if the last one is full.
+    fn ensure_segment(&mut self) -> Result<&Current, Error> {
+        let full = self.shared.options.segment_bytes;
+        let len = self.current.as_ref().map_or(0, |current| current.len) + self.group.buffer.len() as u64;
+        if len >= full {
+            self.commit();
+            // What is not flushed by now would not be any more.
+            if self.unsynced.is_some() {
+                self.sync()?;
+            }
+            self.current = None;
+        }
+        if self.current.is_none() {
+            let opened = self
+                .open_segment()
+                .map_err(|error| Error::io("begin a segment of the log", error));
+            if let Err(error) = &opened {
+                tracing::error!(
+                    error = error as &dyn std::error::Error,
+                    "the log cannot be written"
+                );
+            }
+            self.current = Some(opened?);
+        }
+        self.current.as_ref().ok_or(Error::Closed)
+    }
+
+    fn open_segment(&mut self) -> io::Result<Current> {
+        let number = self.next_number;
+        let path = file::segment_path(&self.folder, number);
+        let mut salt = [0; 4];
+        getrandom::fill(&mut salt)?;
+        let salt = u32::from_le_bytes(salt);
+        let file = self.medium.create(&path)?;
+        let written = self.medium.write(&file, &frame::header(salt), 0).and_then(|()| {
+            if self.shared.options.fsync == Fsync::None {
+                return Ok(());
+            }
+            self.medium.sync(&file)?;
+            file::sync_folder(&self.folder)
+        });
+        if let Err(error) = written {
+            // The number is used again; a file that stays is found to be no segment.
+            let _ = fs::remove_file(&path);
+            return Err(error);
+        }
+        self.next_number += 1;
+        let len = frame::HEADER_LEN as u64;
+        self.segments.add(number, len);
+        let segment = Arc::new(SegmentFile { file, salt });
+        self.shared.add_segment(number, segment.clone());
+        Ok(Current { number, segment, len })
+    }
+
+    /// Writes the group, and shows what is in it; or tells everybody that it could not be written.
+    fn commit(&mut self) {
+        if self.group.entries.is_empty() {
+            return;
+        }
+        let mut group = std::mem::take(&mut self.group);
+        match self.store(&group.buffer) {
+            Ok(number) => {
+                for entry in group.entries.drain(..) {
+                    self.publish(entry, number, &mut group.offsets);
+                }
+            }
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the log cannot be written"
+                );
+                self.abandon();
+                for entry in group.entries.drain(..) {
+                    self.refuse(entry.job, &error);
+                }
+            }
+        }
+        group.buffer.clear();
+        group.buffer.shrink_to(GROUP_BYTES);
+        group.offsets.clear();
+        self.group = group;
+    }
+
+    fn store(&mut self, bytes: &[u8]) -> Result<u32, Error> {
+        let current = self.current.as_mut().ok_or(Error::Closed)?;
+        let file = &current.segment.file;
+        self.medium
+            .write(file, bytes, current.len)
+            .map_err(|error| Error::io("write to the log", error))?;
+        match self.shared.options.fsync {
+            Fsync::Group => self
+                .medium
+                .sync(file)
+                .map_err(|error| Error::io("flush the log to the disk", error))?,
+            Fsync::Interval(_) => {
+                self.unsynced.get_or_insert_with(Instant::now);
+            }
+            Fsync::None => {}
+        }
+        current.len += bytes.len() as u64;
+        self.segments.add(current.number, bytes.len() as u64);
+        Ok(current.number)
+    }
+
+    /// Gives a segment up in which something failed. Its end is cut off; where that fails too, frames stay that nobody was
+    /// shown, and that an adoption makes void.
+    fn abandon(&mut self) {
+        if let Some(current) = self.current.take() {
+            let _ = current.segment.file.set_len(current.len);
+            if self.unsynced.take().is_some() {
+                let _ = self.medium.sync(&current.segment.file);
+            }
+        }
+    }
+
+    /// Tells whoever gave the job that it could not be done.
+    fn refuse(&mut self, job: Job, error: &Error) {
+        match job {
+            Job::Create { done, .. } | Job::Adopt { done, .. } | Job::Remove { done, .. } => {
+                let _ = done.send(Err(error.clone()));
+            }
+            Job::Records { stream, packed } => {
+                stream.stop(error.clone());
+                self.shared.queue.release(packed.bytes.len(), &mut self.woken);
+            }
+            Job::Finish { stream, done, .. } => {
+                stream.stop(error.clone());
+                lock(&self.shared.catalog).orphan(&stream.id);
+                let _ = done.send(Err(error.clone()));
+            }
+            // Room is needed most of all when nothing can be written.
+            Job::Evict { stream } => self.let_go(&stream, Error::Expired, None),
+            Job::Sweep | Job::Close { .. } => {}
+        }
+    }
+
+    /// Removes the segments that nobody needs.
+    fn clean(&mut self) {
+        let current = self.current.as_ref().map(|current| current.number);
+        while let Some(number) = self.segments.take_idle(current) {
+            self.shared.drop_segment(number);
+            let removed = fs::remove_file(file::segment_path(&self.folder, number));
+            // One at a time and for good: what says that a stream is gone must not go before its beginning.
+            if let Err(error) = removed.and_then(|()| file::sync_folder(&self.folder)) {
+                tracing::error!(
+                    segment = number,
+                    error = &error as &dyn std::error::Error,
+                    "a segment cannot be removed"
+                );
+            }
+        }
+    }
+
+    fn sync_if_due(&mut self) {
+        if let (Fsync::Interval(interval), Some(since)) = (self.shared.options.fsync, self.unsynced)
+            && since.elapsed() >= interval
+            && let Err(error) = self.sync()
+        {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "what was shown last may not survive a loss of power"
+            );
+        }
+    }
+
+    fn sync(&mut self) -> Result<(), Error> {
+        self.unsynced = None;
+        let Some(current) = &self.current else {
+            return Ok(());
+        };
+        let synced = self.medium.sync(&current.segment.file);
+        if synced.is_err() {
+            // What a failed flush has left on the disk, nobody knows; nothing more is put behind it.
+            self.current = None;
+        }
+        synced.map_err(|error| Error::io("flush the log to the disk", error))
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        // Whatever made the thread end, nobody shall wait for it.
+        self.shared.queue.close(None);
+    }
+}
