@@ -81,6 +81,8 @@ impl Verdict {
             FailureKind::ErrorEvent if failure.error_type.as_deref() == Some(STREAM_INTERRUPTED) => {
                 Self::Interrupted
             }
+            // And for one that somebody cancelled.
+            FailureKind::ErrorEvent if failure.error_type.as_deref() == Some(CANCELLED) => Self::Cancelled,
             FailureKind::UnexpectedEnd => Self::Truncated,
             FailureKind::Deadline(deadline) => Self::TimedOut(deadline),
             FailureKind::Cancelled => Self::Cancelled,
@@ -97,6 +99,9 @@ impl Verdict {
 
 /// The error `type` with which our server ends a stream whose source broke off.
 pub const STREAM_INTERRUPTED: &str = "stream_interrupted";
+
+/// The error `type` with which our server ends a stream that was cancelled.
+pub const CANCELLED: &str = "cancelled";
 
 /// The error `code` and `type` with which providers say that the account is used up: retrying is no use.
 const INSUFFICIENT_QUOTA: &str = "insufficient_quota";

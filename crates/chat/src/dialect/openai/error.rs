@@ -7,7 +7,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::ending::STREAM_INTERRUPTED;
+use crate::ending::{CANCELLED, STREAM_INTERRUPTED};
 use crate::redact::printable;
 use crate::{Failure, FailureKind, RequestError};
 
@@ -295,7 +295,7 @@ fn type_of(failure: &Failure) -> &'static str {
         FailureKind::Deadline(_) => "timeout_error",
         FailureKind::Limit(_) => "limit_error",
         FailureKind::Connect | FailureKind::Protocol => "upstream_error",
-        FailureKind::Cancelled => "cancelled",
+        FailureKind::Cancelled => CANCELLED,
         FailureKind::Internal => "server_error",
         FailureKind::Status | FailureKind::ErrorEvent => match failure.status {
             Some(401) => "authentication_error",
