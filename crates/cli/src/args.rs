@@ -5,6 +5,8 @@
 //! prompt and the command is `ask`. Flags work before and after the command, because the command is moved to the front
 //! before clap sees the line.
 
+mod config;
+
 use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,6 +15,8 @@ use std::time::Duration;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::settings::{MAX_RETRIES, file, units};
+
+pub(crate) use config::ConfigCommand;
 
 /// What was typed.
 #[derive(Debug, Parser)]
@@ -96,27 +100,6 @@ pub(crate) enum ModelCommand {
         /// The name that `aurora model list` prints
         #[arg(value_name = "NAME")]
         name: String,
-    },
-}
-
-/// `aurora config …`
-#[derive(Debug, Subcommand)]
-pub(crate) enum ConfigCommand {
-    /// Show every setting and where its value came from
-    Show,
-    /// Print the path of the configuration file
-    Path,
-    /// Check a configuration file; exit 3 if something is wrong with it
-    Check {
-        /// The file to check instead of the one in use
-        #[arg(value_name = "FILE")]
-        file: Option<PathBuf>,
-    },
-    /// Write a configuration file with every key explained
-    Init {
-        /// Overwrite a file that is there
-        #[arg(long)]
-        force: bool,
     },
 }
 

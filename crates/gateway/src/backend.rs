@@ -4,7 +4,8 @@
 
 use std::pin::Pin;
 
-use aurora_chat::{ChatRequest, Update};
+use aurora_chat::ChatRequest;
+use aurora_client::Passage;
 use futures_core::Stream;
 
 use crate::Refusal;
@@ -12,8 +13,10 @@ use crate::Refusal;
 /// A future that owns what it works on.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// An answer as it comes. It keeps the contract of [`aurora_chat::update`]; dropping it stops the work behind it.
-pub type UpdateStream = Pin<Box<dyn Stream<Item = Update> + Send>>;
+/// An answer as it comes: updates, and before them the events they were read from, where the answer came in events of the
+/// format in which this server sends them. The updates keep the contract of [`aurora_chat::update`]; dropping the stream
+/// stops the work behind it.
+pub type PassageStream = Pin<Box<dyn Stream<Item = Passage> + Send>>;
 
 /// Something that answers requests.
 pub trait Backend: Send + Sync + 'static {
@@ -35,7 +38,7 @@ pub trait Backend: Send + Sync + 'static {
     ///
     /// The request has been validated; its model name has not been looked up. A [`Refusal`] says that nothing was
     /// started, and becomes the HTTP response as long as none has been committed.
-    fn start(&self, request: ChatRequest) -> BoxFuture<Result<UpdateStream, Refusal>>;
+    fn start(&self, request: ChatRequest) -> BoxFuture<Result<PassageStream, Refusal>>;
 }
 
 /// A model, as `GET /v1/models` lists it.

@@ -2,47 +2,78 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aurora_chat::{ChatRequest, Delta, Transcript, Update};
+use aurora_chat::dialect::openai::Reader as Dialect;
+use aurora_chat::{ChatRequest, Delta, Transcript};
+use aurora_streamlog::StreamId;
+use http::HeaderMap;
 
+use crate::caller::{Caller, cursor};
 use crate::exchange::{Exchange, random_id};
-use crate::framing::{Framing, Title, end_failure};
+use crate::frames::Frames;
 use crate::phase::Phase;
 use crate::refusal::Refusal;
-use crate::reply::Reply;
+use crate::reply::{Reply, Whole};
 use crate::service::App;
 use crate::source::Source;
-
-/// An answer that is to be sent as it comes.
-pub(crate) struct Live {
-    pub(crate) source: Source,
-    pub(crate) framing: Framing,
-}
+use crate::stream::Live;
+use crate::streams::follow::Follow;
+use crate::streams::title::Title;
+use crate::streams::{self, Terms, Visit};
 
 /// Answers a request whose body has been read.
-pub(crate) async fn answer(app: &App, body: &[u8], exchange: &mut Exchange) -> Result<Reply, Refusal> {
+pub(crate) async fn answer(
+    app: &App,
+    headers: &HeaderMap,
+    body: &[u8],
+    caller: &Caller,
+    exchange: &mut Exchange,
+) -> Result<Reply, Refusal> {
+    // A program that lost its connection asks again with the last id it saw, and gets the answer it has begun to read
+    // instead of another one.
+    if let Some(cursor) = cursor(headers, None)? {
+        let visit = app.streams.visit(&cursor.stream, &caller.owner).await?;
+        return crate::resume::live(visit, Some(cursor)).map(Reply::live);
+    }
+    let absence = caller.absence(headers, app.options.grace)?;
     let request = ChatRequest::from_json(body)?;
     exchange.model(&request.model);
+    let permit = caller.admit()?;
+    let stream = request.stream;
     let title = Title {
         id: random_id("chatcmpl-"),
         model: request.model.clone(),
         created: unix_seconds(),
-        include_usage: request.include_usage,
+        // A whole answer always tells what it took.
+        include_usage: request.include_usage || !stream,
     };
-    let stream = request.stream;
+    let terms = Terms {
+        owner: caller.owner,
+        absence,
+        permit,
+    };
     let mut source = Source::new(app.backend.start(request));
     let answered = async {
-        if !stream {
-            return whole(source, title, exchange).await.map(Reply::Json);
-        }
         // An error is still a status as long as nothing was sent. But a client must hear something in the end, if
         // only that it was heard; after that, errors are events.
-        if let Ok(lead) = tokio::time::timeout(app.options.commit_after, source.lead()).await {
-            lead?;
+        let lead = source.lead();
+        if stream {
+            if let Ok(lead) = tokio::time::timeout(app.options.commit_after, lead).await {
+                lead?;
+                exchange.first_token();
+            }
+        } else {
+            lead.await?;
         }
-        Ok(Reply::Live(Box::new(Live {
-            source,
-            framing: Framing::new(title),
-        })))
+        let id = StreamId::random().map_err(|error| streams::refusal(&error))?;
+        let visit = app.streams.begin(id, source, title.clone(), terms).await?;
+        if stream {
+            return Ok(Reply::live(Live {
+                visit,
+                from: 0,
+                frames: Frames::new(id, 0),
+            }));
+        }
+        whole(visit, title, exchange).await.map(Reply::Whole)
     };
     tokio::select! {
         biased;
@@ -52,34 +83,47 @@ pub(crate) async fn answer(app: &App, body: &[u8], exchange: &mut Exchange) -> R
 }
 
 /// Collects the whole answer. One that broke off is an error, never a shorter answer.
-async fn whole(mut source: Source, mut title: Title, exchange: &mut Exchange) -> Result<Vec<u8>, Refusal> {
+async fn whole(visit: Visit, mut title: Title, exchange: &mut Exchange) -> Result<Whole, Refusal> {
+    let stream = visit.log.id();
+    let mut follow = Follow::new(visit, 0);
+    let mut dialect = Dialect::new();
+    let mut deltas = Vec::new();
     let mut transcript = Transcript::new();
     // Text, reasoning, refusals and tool calls alike: what an error says was lost.
     let mut seen = 0;
-    source.lead().await?;
-    while let Some(update) = source.next().await {
-        match update? {
-            Update::Start(start) if !start.model.is_empty() => title.model = start.model,
-            Update::Start(_) | Update::Notice(_) => {}
-            Update::Delta(delta) => {
+    while follow.next().await? {
+        for (_, record) in follow.records() {
+            let read = dialect.read("", &String::from_utf8_lossy(record), &mut deltas);
+            for delta in deltas.drain(..) {
                 exchange.first_token();
                 seen += length(&delta);
                 transcript
                     .push(&delta)
                     .map_err(|failure| Refusal::broken_off(&failure, seen))?;
             }
-            Update::End(end) => {
-                exchange.verdict(end.verdict.as_str());
-                if let Some(failure) = end_failure(&end) {
-                    return Err(Refusal::broken_off(&failure, seen));
-                }
-                let mut out = Vec::new();
-                title.writer().completion(&transcript, &mut out);
-                return Ok(out);
+            if let Err(failure) = read {
+                let footer = follow.footer();
+                exchange.verdict(footer.verdict);
+                return Err(Refusal::broken_off(&failure, seen).or_status(footer.status));
             }
         }
     }
-    Err(Refusal::internal("the answer has no end"))
+    exchange.verdict(follow.footer().verdict);
+    if !dialect.is_done() {
+        return Err(Refusal::lost("the answer has no end"));
+    }
+    if let Some(model) = dialect.model() {
+        model.clone_into(&mut title.model);
+    }
+    if let Some(id) = dialect.id() {
+        id.clone_into(&mut title.id);
+    }
+    let mut json = Vec::new();
+    title.writer().completion(&transcript, &mut json);
+    Ok(Whole {
+        json,
+        stream: Some(stream),
+    })
 }
 
 fn length(delta: &Delta) -> usize {

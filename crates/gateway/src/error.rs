@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 pub enum Error {
     /// The listen address can be reached from other machines, and nothing would tell friend from stranger.
     #[error(
-        "refusing to listen on {0}: other machines could reach it, and no API key is asked for; \
+        "refusing to listen on {0}: other machines could reach it, and no API key is asked for; configure a key, or \
          listen on a loopback address such as 127.0.0.1 or [::1]"
     )]
     NotLoopback(SocketAddr),

@@ -2,6 +2,7 @@
 //!
 //! The log has names, counts and times; never a prompt, an answer, a header or the query of a URL.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -17,7 +18,7 @@ pub(crate) struct Exchange {
     started: Instant,
     first_token: bool,
     bytes: u64,
-    verdict: Option<&'static str>,
+    verdict: Option<Cow<'static, str>>,
 }
 
 impl Exchange {
@@ -29,6 +30,7 @@ impl Exchange {
             id,
             %method,
             path,
+            key = Empty,
             model = Empty,
             status = Empty,
             ttft_ms = Empty,
@@ -52,6 +54,11 @@ impl Exchange {
 
     pub(crate) fn span(&self) -> &tracing::Span {
         &self.span
+    }
+
+    /// The name of the caller's key, which is no secret.
+    pub(crate) fn key(&self, name: &str) {
+        self.span.record("key", name);
     }
 
     pub(crate) fn model(&self, name: &str) {
@@ -86,18 +93,19 @@ impl Exchange {
         } else {
             "refused"
         };
-        self.verdict.get_or_insert(verdict);
+        self.verdict.get_or_insert(verdict.into());
     }
 
-    pub(crate) fn verdict(&mut self, verdict: &'static str) {
-        self.verdict = Some(verdict);
+    pub(crate) fn verdict(&mut self, verdict: impl Into<Cow<'static, str>>) {
+        self.verdict = Some(verdict.into());
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        // Whoever drops an exchange that has no verdict is hyper, because the client is gone.
-        self.span.record("verdict", self.verdict.unwrap_or("cancelled"));
+        // Whoever drops an exchange that has no verdict is hyper, because the client is gone. Its stream may go on.
+        self.span
+            .record("verdict", self.verdict.as_deref().unwrap_or("left"));
         self.span.record("bytes", self.bytes);
         tracing::info!(parent: &self.span, elapsed_ms = millis(self.started), "done");
     }

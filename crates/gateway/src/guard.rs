@@ -87,7 +87,9 @@ impl Guard {
     fn knows(&self, name: &str) -> bool {
         if let Ok(ip) = name.parse::<IpAddr>() {
             let ip = ip.to_canonical();
-            if ip.is_loopback() || ip == self.listen {
+            // An address is no name that could be made to mean another machine. Where the server is reached from outside,
+            // only it knows by which of its addresses, and whoever asks needs a key.
+            if ip.is_loopback() || ip == self.listen || !self.listen.is_loopback() {
                 return true;
             }
         }

@@ -1,7 +1,7 @@
 //! The HTTP server behind `aurora serve`: an OpenAI-style chat API that streams Server-Sent Events.
 //!
 //! A [`Server`] owns sockets, requests and event streams; what it serves is a [`Backend`]: something that has models
-//! and starts answers. [`Router`] is the backend that chooses by model name, [`Upstream`] asks another API, `Local`
+//! and starts answers. It keeps them in an `aurora_streamlog::Store`. [`Router`] is the backend that chooses by model name, [`Upstream`] asks another API, `Local`
 //! (feature `engine`) runs a model in this process.
 //!
 //! One request goes through these modules, in this order:
@@ -13,39 +13,49 @@
 //! guard       Host and Origin, against DNS rebinding and foreign web pages
 //! route       method and path
 //! intake      the body, within its limits
+//! keys        who asks, and what they may
+//! caller      what the headers say about streams
 //! chat        starts the source and decides: HTTP error, whole answer, or event stream
 //! source      the contract of a source, kept even where the source breaks it
-//! stream      the response body that pulls the source; framing turns updates into events
+//! streams     a relay, a task of its own, writes what the source says into the log: `aurora-streamlog`
+//! stream      the response body: a reader of the log; frames turns records into events
+//! resume      comes back to a stream, asks about it, ends it
 //! ```
 //!
-//! There is no queue between a source and its socket: the response body pulls, so a slow client slows its source and a
-//! client that leaves drops it. Nothing here reads configuration files, knows a terminal or decides what a model says.
+//! The relay is the only reader of a source, and every client, the first one too, is a cursor on the log. So a slow client
+//! slows nobody, one that leaves may come back, and no queue grows for any of them. Nothing here reads configuration files, knows a terminal or decides what a model says.
 
 mod backend;
+mod caller;
 mod chat;
 mod connection;
 mod error;
 mod exchange;
-mod framing;
+mod frames;
 mod guard;
 mod intake;
+mod keys;
 #[cfg(feature = "engine")]
 mod local;
 mod options;
 mod patience;
 mod phase;
+mod query;
 mod refusal;
 mod reply;
+mod resume;
 mod route;
 mod router;
 mod server;
 mod service;
 mod source;
 mod stream;
+mod streams;
 mod upstream;
 
-pub use backend::{Backend, BoxFuture, Model, UpdateStream};
+pub use backend::{Backend, BoxFuture, Model, PassageStream};
 pub use error::Error;
+pub use keys::Key;
 #[cfg(feature = "engine")]
 pub use local::{LoadError, Local};
 pub use options::Options;

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use aurora_chat::ChatRequest;
+use aurora_client::Passage;
 use aurora_local::Engine;
+use futures_util::StreamExt;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::spawn_blocking;
 
-use crate::{Backend, BoxFuture, Model, Refusal, UpdateStream};
+use crate::{Backend, BoxFuture, Model, PassageStream, Refusal};
 
 /// Why a model could not be loaded; its text is sent to the client that asked.
 pub type LoadError = Box<dyn std::error::Error + Send + Sync>;
@@ -42,7 +44,7 @@ impl Backend for Local {
         Vec::new()
     }
 
-    fn start(&self, request: ChatRequest) -> BoxFuture<Result<UpdateStream, Refusal>> {
+    fn start(&self, request: ChatRequest) -> BoxFuture<Result<PassageStream, Refusal>> {
         let load = Arc::clone(&self.load);
         let slot = Arc::clone(&self.engine);
         Box::pin(async move {
@@ -58,7 +60,7 @@ impl Backend for Local {
             // Tokenising a long prompt takes up to a second, which is too long for a thread that serves sockets.
             let generated = spawn_blocking(move || engine.generate(&request)).await;
             match generated.map_err(|_panic| Refusal::internal("the engine crashed"))? {
-                Ok(generation) => Ok(Box::pin(generation) as UpdateStream),
+                Ok(generation) => Ok(Box::pin(generation.map(Passage::Update)) as PassageStream),
                 Err(aurora_local::Refusal::Request(error)) => Err(error.into()),
                 Err(aurora_local::Refusal::Busy { retry_after }) => Err(Refusal::busy(retry_after)),
                 Err(aurora_local::Refusal::Stopped) => {

@@ -3,13 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use crate::Error;
 use crate::guard::host_name;
+use crate::{Error, Key};
 
 /// How a server behaves. Build one with `Options { …, ..Options::default() }`.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where to listen; a loopback address. Port 0 picks a free one. Default `127.0.0.1:8080`.
+    /// Where to listen; without [`keys`](Self::keys), a loopback address. Port 0 picks a free one. Default
+    /// `127.0.0.1:8080`.
     pub listen: SocketAddr,
     /// The largest request body in bytes, at least 1; a larger one is answered with 413. Default 16 MiB.
     pub max_body: usize,
@@ -20,6 +21,11 @@ pub struct Options {
     /// How long the first event of an answer is waited for before a streamed request is committed to status 200.
     /// Default 10 s.
     pub commit_after: Duration,
+    /// How long a stream goes on when nobody reads it any more, unless its request said otherwise. Default 15 s.
+    pub grace: Duration,
+    /// How many streams may be produced at once, at least 1, whether anybody reads them or not; the next request is
+    /// answered with 503. Default 8192.
+    pub max_streams: usize,
     /// How long requests under way may go on once the server is told to stop. Default 30 s.
     pub drain: Duration,
     /// How long a client may take for the headers of a request; also how long a connection may lie idle between two.
@@ -33,6 +39,8 @@ pub struct Options {
     /// Names or addresses, without port, that a `Host` or `Origin` header may name besides `localhost`, loopback
     /// addresses and the listen address.
     pub allowed_hosts: Vec<String>,
+    /// The keys of which a caller has to present one, except for `/health`; none asks for no key.
+    pub keys: Vec<Key>,
 }
 
 impl Default for Options {
@@ -43,11 +51,14 @@ impl Default for Options {
             max_connections: 4096,
             keepalive: Duration::from_secs(15),
             commit_after: Duration::from_secs(10),
+            grace: Duration::from_secs(15),
+            max_streams: 8192,
             drain: Duration::from_secs(30),
             header_timeout: Duration::from_secs(20),
             body_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(60),
             allowed_hosts: Vec::new(),
+            keys: Vec::new(),
         }
     }
 }
@@ -55,12 +66,13 @@ impl Default for Options {
 impl Options {
     /// Refuses what a server cannot or must not run with.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        if !self.listen.ip().to_canonical().is_loopback() {
+        if self.keys.is_empty() && !self.listen.ip().to_canonical().is_loopback() {
             return Err(Error::NotLoopback(self.listen));
         }
         for (option, count) in [
             ("max_body", self.max_body),
             ("max_connections", self.max_connections),
+            ("max_streams", self.max_streams),
         ] {
             if count == 0 {
                 return Err(Error::Option {

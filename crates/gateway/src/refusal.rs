@@ -138,6 +138,29 @@ impl Refusal {
         )
     }
 
+    /// 503: streams under way fill the store.
+    pub(crate) fn full() -> Self {
+        let mut body = ErrorBody::new(
+            "server_error",
+            "answers under way fill the memory this server has for them; try again later",
+        );
+        body.code = Some("busy".to_owned());
+        Self::new(503, body)
+    }
+
+    /// The error event of a stream of which something cannot be read.
+    pub(crate) fn lost(message: &str) -> Self {
+        Self::new(502, ErrorBody::new(STREAM_INTERRUPTED, message))
+    }
+
+    /// With this status, if there is one.
+    pub(crate) fn or_status(mut self, status: Option<u16>) -> Self {
+        if let Some(status) = status.and_then(|status| StatusCode::from_u16(status).ok()) {
+            self.0.status = status;
+        }
+        self
+    }
+
     /// The refusal of a whole answer that broke off after `seen` bytes. Once it had begun, the status never blames the
     /// caller.
     pub(crate) fn broken_off(failure: &Failure, seen: usize) -> Self {

@@ -5,20 +5,38 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
-use crate::Refusal;
-use crate::chat::Live;
-use crate::stream::Events;
+use aurora_streamlog::StreamId;
 
-/// What a route answers.
+use crate::Refusal;
+use crate::stream::{Events, Live};
+
+/// What a route answers, with status 200.
 pub(crate) enum Reply {
-    /// A whole JSON document, status 200.
-    Json(Vec<u8>),
-    /// An event stream, status 200.
+    /// A whole JSON document.
+    Whole(Whole),
+    /// An event stream.
     Live(Box<Live>),
+}
+
+/// A whole JSON document.
+pub(crate) struct Whole {
+    pub(crate) json: Vec<u8>,
+    /// The stream it was made of, or is about.
+    pub(crate) stream: Option<StreamId>,
+}
+
+impl Reply {
+    pub(crate) fn json(json: Vec<u8>) -> Self {
+        Self::Whole(Whole { json, stream: None })
+    }
+
+    pub(crate) fn live(live: Live) -> Self {
+        Self::Live(Box::new(live))
+    }
 }
 
 /// A response's body.
@@ -53,10 +71,23 @@ pub(crate) fn refusal(refusal: &Refusal) -> Response<ReplyBody> {
     if let Some(seconds) = refusal.wait() {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
+    if status == StatusCode::UNAUTHORIZED {
+        // RFC 9110 §11.6.1.
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
     if let Some(methods) = refusal.allow() {
         headers.insert(ALLOW, HeaderValue::from_static(methods));
     }
     response
+}
+
+/// Names the stream, so that the caller can come back to it. A program is given the name before the first event: until
+/// then it has no other.
+pub(crate) fn name_stream(response: &mut Response<ReplyBody>, stream: StreamId) {
+    let id = HeaderValue::from_str(&stream.to_string()).expect("an id is ASCII letters, digits, - and _");
+    response
+        .headers_mut()
+        .insert(HeaderName::from_static("x-stream-id"), id);
 }
 
 pub(crate) fn events(events: Events) -> Response<ReplyBody> {

@@ -15,11 +15,16 @@ pub(crate) enum Route {
     Models,
     /// One model, by its id.
     Model(String),
+    /// The events of a stream, or how it stands.
+    Stream(String),
+    /// The end of a stream.
+    CancelStream(String),
     /// Whether the server runs.
     Health,
 }
 
-const EXISTS: &str = "POST /v1/chat/completions, GET /v1/models, GET /v1/models/{id}, GET /health";
+const EXISTS: &str = "POST /v1/chat/completions, GET /v1/models, GET /v1/models/{id}, GET /v1/streams/{id}, \
+                      POST /v1/streams/{id}/cancel, GET /health";
 const READ: &str = "GET, HEAD";
 const WRITE: &str = "POST";
 
@@ -29,14 +34,7 @@ pub(crate) fn route(method: &Method, path: &str) -> Result<Route, Refusal> {
         "/v1/chat/completions" => (Route::Chat, WRITE),
         "/v1/models" => (Route::Models, READ),
         "/health" => (Route::Health, READ),
-        _ => match path
-            .strip_prefix("/v1/models/")
-            .and_then(percent_decode)
-            .filter(|id| !id.is_empty())
-        {
-            Some(id) => (Route::Model(id), READ),
-            None => return Err(not_found(method, path)),
-        },
+        _ => below(path).ok_or_else(|| not_found(method, path))?,
     };
     if allow.split(", ").any(|allowed| method == allowed) {
         return Ok(route);
@@ -46,6 +44,20 @@ pub(crate) fn route(method: &Method, path: &str) -> Result<Route, Refusal> {
         shown(path),
         allow,
     ))
+}
+
+/// The routes that have an id in them.
+fn below(path: &str) -> Option<(Route, &'static str)> {
+    let id = |text: &str| percent_decode(text).filter(|id| !id.is_empty());
+    if let Some(model) = path.strip_prefix("/v1/models/") {
+        return Some((Route::Model(id(model)?), READ));
+    }
+    let stream = path.strip_prefix("/v1/streams/")?;
+    match stream.split_once('/') {
+        None => Some((Route::Stream(id(stream)?), READ)),
+        Some((stream, "cancel")) => Some((Route::CancelStream(id(stream)?), WRITE)),
+        Some(_) => None,
+    }
 }
 
 fn not_found(method: &Method, path: &str) -> Refusal {
@@ -63,7 +75,7 @@ fn shown(text: &str) -> &str {
 }
 
 /// `None` if an escape is broken or the result is not UTF-8.
-fn percent_decode(text: &str) -> Option<String> {
+pub(crate) fn percent_decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
@@ -114,6 +126,17 @@ mod tests {
             ("GET", "/v1/models/a%zz", Err(404)),
             ("GET", "/v1/models/%ff", Err(404)),
             ("DELETE", "/v1/models/a", Err(405)),
+            ("GET", "/v1/streams/x", Ok(Route::Stream("x".to_owned()))),
+            ("POST", "/v1/streams/x", Err(405)),
+            (
+                "POST",
+                "/v1/streams/x/cancel",
+                Ok(Route::CancelStream("x".to_owned())),
+            ),
+            ("GET", "/v1/streams/x/cancel", Err(405)),
+            ("GET", "/v1/streams/x/y", Err(404)),
+            ("GET", "/v1/streams/", Err(404)),
+            ("GET", "/v1/streams", Err(404)),
             ("GET", "/health", Ok(Route::Health)),
             ("GET", "/", Err(404)),
             ("GET", "", Err(404)),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use aurora_chat::ChatRequest;
 
 use crate::chat::unix_seconds;
-use crate::{Backend, BoxFuture, Error, Model, Refusal, UpdateStream};
+use crate::{Backend, BoxFuture, Error, Model, PassageStream, Refusal};
 
 /// The name that a great many programs ask for without a thought; it means the default model, unless it is an alias.
 const COMMON_NAME: &str = "gpt-3.5-turbo";
@@ -232,7 +232,7 @@ impl Backend for Router {
             .collect()
     }
 
-    fn start(&self, mut request: ChatRequest) -> BoxFuture<Result<UpdateStream, Refusal>> {
+    fn start(&self, mut request: ChatRequest) -> BoxFuture<Result<PassageStream, Refusal>> {
         let Some(target) = self.resolve(&request.model) else {
             return Box::pin(std::future::ready(Err(self.unknown(&request.model))));
         };

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aurora_streamlog::Store;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -12,8 +13,10 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::connection::{linger, serve};
 use crate::guard::Guard;
+use crate::keys::Keyring;
 use crate::phase::{self, Phase};
 use crate::service::App;
+use crate::streams::Streams;
 use crate::{Backend, Error, Options, Refusal};
 
 /// How many surplus connections are told that they are, at once; those beyond are just closed.
@@ -45,14 +48,18 @@ impl std::fmt::Debug for Server {
 }
 
 impl Server {
-    /// Checks the options and takes the address. Connections wait in the kernel's queue until [`Server::run`].
+    /// Checks the options and takes the address. Answers of `backend` are kept in `store`. Connections wait in the kernel's queue until [`Server::run`].
     ///
     /// # Errors
     /// [`Error::NotLoopback`], [`Error::AddressInUse`], [`Error::Bind`], or [`Error::Option`].
     ///
     /// # Panics
     /// Outside of a tokio runtime with I/O.
-    pub async fn bind(options: Options, backend: Arc<dyn Backend>) -> Result<Self, Error> {
+    pub async fn bind(
+        options: Options,
+        backend: Arc<dyn Backend>,
+        store: Arc<dyn Store>,
+    ) -> Result<Self, Error> {
         options.check()?;
         let addr = options.listen;
         let bind_error = |source: io::Error| match source.kind() {
@@ -63,10 +70,14 @@ impl Server {
         let address = listener.local_addr().map_err(bind_error)?;
         let (sender, phase) = phase::channel();
         let guard = Guard::new(address, &options.allowed_hosts);
+        let streams = Streams::new(store, phase.clone(), options.max_streams);
+        let keys = Keyring::new(&options.keys);
         let app = Arc::new(App {
             options,
             backend,
             guard,
+            keys,
+            streams,
             phase,
         });
         Ok(Self {
@@ -105,10 +116,12 @@ impl Server {
         let refusals = Arc::new(Semaphore::new(POLITE_REFUSALS));
         let mut connections = JoinSet::new();
         let mut shutdown = std::pin::pin!(shutdown);
+        let mut keeping_house = std::pin::pin!(app.streams.keep_house());
         loop {
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
+                () = &mut keeping_house => {}
                 Some(ended) = connections.join_next() => report(ended),
                 accepted = listener.accept() => match accepted {
                     Ok((socket, _peer)) => admit(socket, &app, &slots, &refusals, &mut connections),
@@ -117,24 +130,32 @@ impl Server {
             }
         }
         drop(listener);
-        tracing::info!(connections = connections.len(), "stopping");
+        tracing::info!(
+            connections = connections.len(),
+            streams = app.streams.producing(),
+            "stopping"
+        );
         phase.send_replace(Phase::Draining);
-        if tokio::time::timeout(app.options.drain, join_all(&mut connections))
-            .await
-            .is_err()
-        {
+        let done = async {
+            join_all(&mut connections).await;
+            app.streams.quiet().await;
+        };
+        if tokio::time::timeout(app.options.drain, done).await.is_err() {
             tracing::warn!(
                 connections = connections.len(),
+                streams = app.streams.producing(),
                 "the drain limit has passed; ending what is left"
             );
             phase.send_replace(Phase::Ending);
-            if tokio::time::timeout(FAREWELL, join_all(&mut connections))
-                .await
-                .is_err()
-            {
+            let done = async {
+                app.streams.quiet().await;
+                join_all(&mut connections).await;
+            };
+            if tokio::time::timeout(FAREWELL, done).await.is_err() {
                 connections.shutdown().await;
             }
         }
+        app.streams.close().await;
         tracing::info!("stopped");
         Ok(())
     }

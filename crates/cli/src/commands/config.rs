@@ -1,7 +1,7 @@
 //! `aurora config`: show, check and create the configuration.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::path::Path;
 
 use crate::args::{Common, ConfigCommand};
@@ -39,6 +39,7 @@ pub(super) fn run(command: ConfigCommand, flags: &Common, env: Env) -> Result<u8
             });
             console::print(&format!("{checked}: ok\n"))?;
         }
+        ConfigCommand::HashKey { key } => hash_key(key)?,
         ConfigCommand::Init { force } => init(&path()?, force)?,
     }
     Ok(0)
@@ -47,6 +48,30 @@ pub(super) fn run(command: ConfigCommand, flags: &Common, env: Env) -> Result<u8
 fn check(path: &Path) -> Result<()> {
     settings::parse(path, &settings::read_file(path)?)?;
     console::print(&format!("{}: ok\n", path.display()))
+}
+
+/// The key itself goes nowhere.
+fn hash_key(key: Option<String>) -> Result<()> {
+    /// Longer than any key.
+    const LONGEST: u64 = 4096;
+    let key = match key {
+        Some(key) => key.into_bytes(),
+        None => {
+            if io::stdin().is_terminal() {
+                console::tell("type the key, then Enter");
+            }
+            let mut line = Vec::new();
+            let read = io::stdin().lock().take(LONGEST).read_until(b'\n', &mut line);
+            read.map_err(|error| Problem::usage(format!("standard input: {error}")))?;
+            line
+        }
+    };
+    if key.trim_ascii().is_empty() {
+        return Err(Problem::usage("the key is empty; give it on standard input"));
+    }
+    let hash = aurora_gateway::Key::hash(&key);
+    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    console::print(&format!("{hex}\n"))
 }
 
 fn init(path: &Path, force: bool) -> Result<()> {

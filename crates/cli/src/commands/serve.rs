@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use aurora_gateway::{Error, Options, Router, RouterBuilder, Server, Upstream};
+use aurora_streamlog::{Memory, MemoryOptions, Store};
 
 use crate::console;
 use crate::problem::{Problem, Result};
 use crate::settings::Settings;
+use crate::settings::file::StoreKind;
 use crate::settings::target::LOCAL;
 use crate::{signals, source};
 
@@ -24,14 +26,19 @@ pub(super) fn run(settings: &Settings) -> Result<u8> {
         allowed_hosts: server.allowed_hosts.value.clone(),
         drain: server.drain.value,
         max_body: server.max_body.value,
-        keepalive: server.keepalive.value,
+        keepalive: server.streams.keepalive.value,
+        keys: server.keys.iter().map(|key| key.value.clone()).collect(),
+        grace: server.streams.grace.value,
         ..Options::default()
     };
     let runtime = super::runtime()?;
     let served = runtime.block_on(async {
         let signal = signals::first()
             .map_err(|error| Problem::internal(format!("cannot listen for signals: {error}")))?;
-        let server = Server::bind(options, Arc::new(router)).await.map_err(problem)?;
+        let store = store(settings)?;
+        let server = Server::bind(options, Arc::new(router), store)
+            .await
+            .map_err(problem)?;
         announce(server.local_addr(), &names);
         let stop = async move {
             signal.await;
@@ -42,6 +49,25 @@ pub(super) fn run(settings: &Settings) -> Result<u8> {
     // Waits for no thread that fetches or reads a model: nobody is left to answer.
     runtime.shutdown_background();
     served.map(|()| 0)
+}
+
+/// Where answers are kept.
+///
+/// # Errors
+/// The folder of the store on disk is unusable, or another server uses it (configuration).
+fn store(settings: &Settings) -> Result<Arc<dyn Store>> {
+    let streams = &settings.server.streams;
+    let (keep, max_bytes) = (streams.keep.value, streams.max_bytes.value as u64);
+    match streams.store.value {
+        StoreKind::Memory => Ok(Arc::new(Memory::new(MemoryOptions {
+            keep,
+            max_bytes,
+            ..MemoryOptions::default()
+        }))),
+        StoreKind::Disk => Err(Problem::config(
+            "streams.store: \"disk\" is not supported by this version; use memory",
+        )),
+    }
 }
 
 /// The router, and the model names to tell, the default first.

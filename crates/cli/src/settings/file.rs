@@ -5,7 +5,6 @@
 //! or variable is decided in [`super::load`], not here.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,6 +13,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::units;
+pub(crate) use server::{Fsync, ServerTable, StoreKind, StreamsTable, listen};
+
+mod server;
 
 /// The largest configuration file that is read.
 pub(crate) const MAX_BYTES: u64 = 1 << 20;
@@ -64,21 +66,6 @@ pub(crate) enum KeyPlace {
     File(PathBuf),
     /// `api_key_command`: a shell command that prints the key.
     Command(String),
-}
-
-/// `[server]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ServerTable {
-    pub(crate) listen: Option<At<SocketAddr>>,
-    pub(crate) allowed_hosts: Option<At<Vec<String>>>,
-    pub(crate) drain: Option<At<Duration>>,
-    pub(crate) max_body: Option<At<usize>>,
-}
-
-/// `[streams]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct StreamsTable {
-    pub(crate) keepalive: Option<At<Duration>>,
 }
 
 /// Reads the text of a configuration file.
@@ -270,33 +257,6 @@ impl Walk<'_> {
         self.string(&at, value)
     }
 
-    fn server(&mut self, value: &Value<'_>) -> ServerTable {
-        let mut table = ServerTable::default();
-        for (key, value) in self.entries("server", value) {
-            let at = format!("server.{key}");
-            match key.as_str() {
-                "listen" => table.listen = self.text(&at, value, listen),
-                "allowed_hosts" => table.allowed_hosts = self.strings(&at, value),
-                "drain" => table.drain = self.text(&at, value, units::duration),
-                "max_body" => table.max_body = self.text(&at, value, units::size),
-                _ => self.unknown_at(&at, value, &["listen", "allowed_hosts", "drain", "max_body"]),
-            }
-        }
-        table
-    }
-
-    fn streams(&mut self, value: &Value<'_>) -> StreamsTable {
-        let mut table = StreamsTable::default();
-        for (key, value) in self.entries("streams", value) {
-            let at = format!("streams.{key}");
-            match key.as_str() {
-                "keepalive" => table.keepalive = self.text(&at, value, keepalive),
-                _ => self.unknown_at(&at, value, &["keepalive"]),
-            }
-        }
-        table
-    }
-
     /// The entries of a table in the file's own order of keys; nothing, and a mistake, if the value is no table.
     fn entries<'v, 't>(&mut self, at: &str, value: &'v Value<'t>) -> Vec<(String, &'v Value<'t>)> {
         if let Some(table) = value.get_ref().as_table() {
@@ -430,30 +390,6 @@ impl Walk<'_> {
     fn line(&self, offset: usize) -> usize {
         let before = self.text.as_bytes().get(..offset).unwrap_or(self.text.as_bytes());
         before.iter().filter(|byte| **byte == b'\n').count() + 1
-    }
-}
-
-/// Reads `server.listen`: an address and a port.
-///
-/// # Errors
-/// A message with an example.
-pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
-    let text = text.trim();
-    let numeric = text
-        .strip_prefix("localhost:")
-        .map(|port| format!("127.0.0.1:{port}"));
-    let parsed = numeric.as_deref().unwrap_or(text).parse();
-    parsed.map_err(|_| {
-        format!("\"{text}\" is not an address with a port; write it like 127.0.0.1:8080 or [::1]:8080")
-    })
-}
-
-fn keepalive(text: &str) -> Result<Duration, String> {
-    match units::duration(text)? {
-        duration if duration < Duration::from_millis(100) => {
-            Err(format!("\"{text}\" is too short; at least 100ms"))
-        }
-        duration => Ok(duration),
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 pub(crate) mod file;
 pub(crate) mod keys;
 mod locate;
+pub(crate) mod server;
 pub(crate) mod show;
 pub(crate) mod target;
 pub(crate) mod template;
@@ -23,6 +24,7 @@ pub(crate) mod units;
 use crate::args::{Common, Timeout};
 use crate::problem::{Problem, Result};
 use file::{At, EndpointTable, File, KeyPlace};
+use server::Server;
 
 /// The most retries that can be asked for.
 pub(crate) const MAX_RETRIES: u32 = 100;
@@ -102,16 +104,6 @@ pub(crate) struct Endpoint {
     pub(crate) max_concurrent: Sourced<Option<NonZeroU32>>,
     pub(crate) requests_per_minute: Sourced<Option<NonZeroU32>>,
     pub(crate) tokens_per_minute: Sourced<Option<NonZeroU32>>,
-}
-
-/// `[server]` and `[streams]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Server {
-    pub(crate) listen: Sourced<SocketAddr>,
-    pub(crate) allowed_hosts: Sourced<Vec<String>>,
-    pub(crate) drain: Sourced<Duration>,
-    pub(crate) max_body: Sourced<usize>,
-    pub(crate) keepalive: Sourced<Duration>,
 }
 
 /// Reads the configuration file and puts all settings together.
@@ -209,20 +201,7 @@ fn resolve(flags: &Common, listen: Option<SocketAddr>, env: Env, file: File) -> 
             .into_iter()
             .map(|(name, target)| (name, target.into()))
             .collect(),
-        server: Server {
-            listen: first(
-                [
-                    flag("--listen", listen),
-                    env.read("AURORA_LISTEN", file::listen)?,
-                    in_file(file.server.listen),
-                ],
-                SocketAddr::from(([127, 0, 0, 1], 8080)),
-            ),
-            allowed_hosts: first([in_file(file.server.allowed_hosts)], Vec::new()),
-            drain: first([in_file(file.server.drain)], Duration::from_secs(30)),
-            max_body: first([in_file(file.server.max_body)], 16 << 20),
-            keepalive: first([in_file(file.streams.keepalive)], Duration::from_secs(15)),
-        },
+        server: Server::of(listen, &env, file.server, file.streams)?,
         env,
     })
 }

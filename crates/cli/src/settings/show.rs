@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 
 use serde_json::{Value, json};
 
-use super::file::{KeyPlace, show_key};
+use super::file::{KeyPlace, StoreKind, show_key};
 use super::{Origin, Settings, Sourced, units};
 
 /// One line of the listing.
@@ -143,10 +143,26 @@ fn entries(settings: &Settings) -> Vec<Entry> {
     list.add("max_body", &server.max_body, |bytes| {
         json!(units::show_size(*bytes))
     });
+    for key in &server.keys {
+        // The hash stays out of sight too: it is all that a guesser of short keys needs.
+        list.add("keys", key, |key| json!(key.name));
+    }
     list.table = "streams".to_owned();
-    list.add("keepalive", &server.keepalive, |keepalive| {
-        json!(units::show_duration(*keepalive))
+    let streams = &server.streams;
+    let duration = |duration: &_| json!(units::show_duration(*duration));
+    list.add("store", &streams.store, |store| json!(store.as_str()));
+    if streams.store.value == StoreKind::Disk {
+        if let Some(path) = &streams.path {
+            list.add("path", path, |path| json!(path.to_string_lossy()));
+        }
+        list.add("fsync", &streams.fsync, |fsync| json!(fsync.as_str()));
+    }
+    list.add("grace", &streams.grace, duration);
+    list.add("keep", &streams.keep, duration);
+    list.add("max_bytes", &streams.max_bytes, |bytes| {
+        json!(units::show_size(*bytes))
     });
+    list.add("keepalive", &streams.keepalive, duration);
     list.entries
 }
 

@@ -35,6 +35,20 @@ pub(crate) const TEXT: &str = r#"# Aurora's configuration. Every line that is co
 # drain = "30s"                             # how long streams may finish after SIGTERM
 # max_body = "16MiB"                        # the largest request
 
+# Whoever wants something then has to present one of these keys; needed to listen on anything but loopback.
+# [[server.keys]]
+# name = "team-a"
+# sha256 = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"   # what `aurora config hash-key` prints
+# requests_per_minute = 60                  # and at once, after a minute of quiet
+# max_streams = 8                           # answers under way at once
+
+# How it keeps answers, so that a client that lost its connection can come back.
 # [streams]
+# store = "memory"                          # or "disk": answers then survive the server
+# path = "…"                                # the folder of the store on disk; by default in the data folder
+# fsync = "group"                           # on disk: before an event is sent, many at once; or "interval", or "none"
+# grace = "15s"                             # how long an answer goes on when nobody reads it
+# keep = "10m"                              # how long a finished answer is kept; on disk "24h"
+# max_bytes = "256MiB"                      # for all answers together; on disk "4GiB"
 # keepalive = "15s"                         # a comment line in a silent stream this often
 "#;

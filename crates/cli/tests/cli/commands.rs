@@ -68,6 +68,19 @@ fn a_wrong_configuration_names_file_line_and_key() {
 }
 
 #[test]
+fn a_servers_key_is_kept_as_its_hash() {
+    const HASH: &str = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
+    let home = Home::new();
+    let piped = home.pipe(b"secret\n", &["config", "hash-key"]);
+    let given = home.run(&["config", "hash-key", "secret"]);
+    for run in [piped, given] {
+        assert_eq!((run.code, run.out.trim_end()), (Some(0), HASH), "{run:?}");
+        assert!(!run.err.contains("secret"), "{run:?}");
+    }
+    assert_eq!(home.pipe(b"\n", &["config", "hash-key"]).code, Some(2));
+}
+
+#[test]
 fn config_init_path_check_and_show() {
     let home = Home::new();
     let path = home.path().join(".config/aurora/config.toml");

@@ -13,7 +13,7 @@ impl Backend for Probe {
         Vec::new()
     }
 
-    fn start(&self, request: ChatRequest) -> BoxFuture<Result<UpdateStream, Refusal>> {
+    fn start(&self, request: ChatRequest) -> BoxFuture<Result<PassageStream, Refusal>> {
         self.0.lock().expect("no test panics with it").push(request.model);
         Box::pin(std::future::ready(Err(Refusal::busy(std::time::Duration::ZERO))))
     }

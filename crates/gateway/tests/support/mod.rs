@@ -12,7 +12,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use aurora_chat::{ChatRequest, Delta, End, FinishReason, Start, Update};
-use aurora_gateway::{Backend, BoxFuture, Model, Options, Refusal, Server, UpdateStream};
+use aurora_client::Passage;
+use aurora_gateway::{Backend, BoxFuture, Model, Options, PassageStream, Refusal, Server};
+use aurora_streamlog::{Memory, Store};
 use futures_core::Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -26,7 +28,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Job {
     pub request: ChatRequest,
     /// Ends the wait of `Backend::start`.
-    pub start: oneshot::Sender<Result<UpdateStream, Refusal>>,
+    pub start: oneshot::Sender<Result<PassageStream, Refusal>>,
 }
 
 /// A running answer: updates in, and the news that it was dropped.
@@ -55,7 +57,7 @@ impl Backend for Scripted {
         vec![model("plain"), model("org/slashed")]
     }
 
-    fn start(&self, request: ChatRequest) -> BoxFuture<Result<UpdateStream, Refusal>> {
+    fn start(&self, request: ChatRequest) -> BoxFuture<Result<PassageStream, Refusal>> {
         let jobs = self.0.clone();
         Box::pin(async move {
             let (start, started) = oneshot::channel();
@@ -69,7 +71,7 @@ impl Job {
     /// Lets the answer run, with nothing said yet.
     pub fn run(self) -> Feed {
         let (updates, receiver) = mpsc::channel(1);
-        let stream: UpdateStream = Box::pin(Fed(receiver));
+        let stream: PassageStream = Box::pin(Fed(receiver));
         assert!(
             self.start.send(Ok(stream)).is_ok(),
             "the server waits for the start"
@@ -122,18 +124,23 @@ impl Feed {
 struct Fed(mpsc::Receiver<Update>);
 
 impl Stream for Fed {
-    type Item = Update;
+    type Item = Passage;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Update>> {
-        self.0.poll_recv(cx)
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Passage>> {
+        self.0.poll_recv(cx).map(|update| update.map(Passage::Update))
     }
 }
 
 impl Gateway {
     /// A server on a free port. `options.listen` is replaced.
     pub async fn start(options: Options) -> Self {
+        Self::kept(options, Arc::new(Memory::default())).await
+    }
+
+    /// A server on a free port whose streams are kept in this store.
+    pub async fn kept(options: Options, store: Arc<dyn Store>) -> Self {
         let (sender, jobs) = mpsc::channel(64);
-        let (addr, stop, running) = serve(options, Arc::new(Scripted(sender))).await;
+        let (addr, stop, running) = serve_kept(options, Arc::new(Scripted(sender)), store).await;
         Self {
             addr,
             jobs,
@@ -163,8 +170,17 @@ pub async fn serve(
     options: Options,
     backend: Arc<dyn Backend>,
 ) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<()>) {
+    serve_kept(options, backend, Arc::new(Memory::default())).await
+}
+
+/// A server whose streams are kept in this store.
+pub async fn serve_kept(
+    options: Options,
+    backend: Arc<dyn Backend>,
+    store: Arc<dyn Store>,
+) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<()>) {
     let listen = "127.0.0.1:0".parse().expect("an address");
-    let server = Server::bind(Options { listen, ..options }, backend)
+    let server = Server::bind(Options { listen, ..options }, backend, store)
         .await
         .expect("a free port");
     let addr = server.local_addr();
@@ -263,7 +279,8 @@ impl Client {
     /// Everything up to the last chunk of a stream, marks of chunks included. Looks at each byte once, unlike
     /// [`Client::until`].
     pub async fn stream_end(&mut self) -> String {
-        soon(async { while !self.seen.ends_with(b"\r\n0\r\n\r\n") && self.more().await {} }).await;
+        let over = |seen: &[u8]| seen.ends_with(b"\r\n0\r\n\r\n") || seen == b"0\r\n\r\n";
+        soon(async { while !over(&self.seen) && self.more().await {} }).await;
         String::from_utf8(std::mem::take(&mut self.seen)).expect("text")
     }
 
@@ -341,6 +358,32 @@ pub async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future)
         .await
         .expect("it should have happened by now")
+}
+
+/// A stream that has begun: its client has seen the first text.
+pub async fn begun(gateway: &mut Gateway, headers: &[&str]) -> (Client, Feed, String) {
+    let mut client = gateway.client().await;
+    client
+        .write(request("POST", "/v1/chat/completions", headers, &prompt(true)))
+        .await;
+    let feed = gateway.job().await.run();
+    feed.text("first").await;
+    let head = Answer::parse(&client.until("\r\n\r\n").await);
+    assert_eq!(head.status, 200);
+    let id = head
+        .header("x-stream-id")
+        .expect("the stream has a name")
+        .to_owned();
+    client.until("first").await;
+    client.until("\n\n\r\n").await;
+    (client, feed, id)
+}
+
+/// The response to a GET.
+pub async fn get(gateway: &Gateway, path: &str, headers: &[&str]) -> Answer {
+    let mut client = gateway.client().await;
+    client.write(request("GET", path, headers, "")).await;
+    client.answer().await
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {

@@ -128,11 +128,35 @@ fn every_mistake_names_file_line_and_key() {
         ),
         (
             "[server]\n\n[server.keys]",
-            "config.toml:3: server.keys: unknown key",
+            "config.toml:3: server.keys: is a list of tables, written [[server.keys]], not a table",
         ),
         (
-            "[streams]\nstore = \"disk\"",
-            "config.toml:2: streams.store: unknown key; known here: keepalive",
+            "[[server.keys]]\nname = \"a\"",
+            "config.toml:1: server.keys.sha256: is missing",
+        ),
+        (
+            "[[server.keys]]\nname = \"a\"\nsha256 = \"zz\"",
+            "config.toml:3: server.keys.sha256: is no SHA-256",
+        ),
+        (
+            "[[server.keys]]\nsha256 = \"2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b\"\nmax_streams = 0",
+            "config.toml:3: server.keys.max_streams: is a whole number from 1",
+        ),
+        (
+            "[streams]\nstore = \"redis\"",
+            "config.toml:2: streams.store: \"redis\" is not supported by this version; use memory or disk",
+        ),
+        (
+            "[streams]\nfsync = \"always\"",
+            "config.toml:2: streams.fsync: \"always\" is no policy",
+        ),
+        (
+            "[streams]\nmax_bytes = \"1KiB\"",
+            "config.toml:2: streams.max_bytes: \"1KiB\" is too small",
+        ),
+        (
+            "[streams]\nurl = \"x\"",
+            "config.toml:2: streams.url: unknown key; known here: store",
         ),
         (
             "[streams]\nkeepalive = \"1ms\"",

@@ -1,0 +1,250 @@
+//! The streams of this server: begun by requests, produced by relays, kept in a store, read by whoever may.
+//!
+//! Every answer goes this way, whole ones too: source, relay, log, readers. So a client may come, go, come back, or be
+//! three browser tabs, and what it gets is the same bytes under the same ids. Who owns a stream is the store's to check;
+//! this module never looks a stream up without an owner, but to bring those to an end that their server left behind.
+
+pub(crate) mod follow;
+pub(crate) mod footer;
+pub(crate) mod live;
+pub(crate) mod records;
+pub(crate) mod relay;
+pub(crate) mod title;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use aurora_chat::Update;
+use aurora_client::Passage;
+use aurora_streamlog::{Error, Log, NewStream, Owner, State, Store, StreamId, Writer};
+use tokio_util::task::TaskTracker;
+
+use crate::Refusal;
+use crate::keys::Permit;
+use crate::phase::{Phase, Watch};
+use crate::source::Source;
+use footer::Footer;
+use live::{Attendance, Live};
+use records::{Put, Records};
+use relay::{Absence, Relay, interrupted};
+use title::Title;
+
+/// How often the store lets go of what has expired, and streams without a server are looked for.
+const SWEEP: Duration = Duration::from_secs(2);
+
+/// How long the end of a stream that was cancelled is waited for.
+const CANCEL_TIME: Duration = Duration::from_secs(5);
+
+/// All streams.
+pub(crate) struct Streams {
+    store: Arc<dyn Store>,
+    live: Arc<Mutex<HashMap<StreamId, Arc<Live>>>>,
+    relays: TaskTracker,
+    phase: Watch,
+    max_live: usize,
+}
+
+/// A stream and somebody's presence at it.
+#[derive(Debug)]
+pub(crate) struct Visit {
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) attendance: Attendance,
+}
+
+/// On which terms a stream is produced.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) owner: Owner,
+    pub(crate) absence: Absence,
+    /// Given back when the stream has ended.
+    pub(crate) permit: Permit,
+}
+
+impl Streams {
+    pub(crate) fn new(store: Arc<dyn Store>, phase: Watch, max_live: usize) -> Self {
+        Self {
+            store,
+            live: Arc::default(),
+            relays: TaskTracker::new(),
+            phase,
+            max_live,
+        }
+    }
+
+    /// Begins a stream: from here on its source is read whether anybody listens or not, within `terms`.
+    pub(crate) async fn begin(
+        &self,
+        id: StreamId,
+        source: Source,
+        title: Title,
+        terms: Terms,
+    ) -> Result<Visit, Refusal> {
+        let Terms {
+            owner,
+            absence,
+            permit,
+        } = terms;
+        if self.relays.len() >= self.max_live {
+            return Err(too_many(self.max_live));
+        }
+        let new = NewStream {
+            id,
+            owner,
+            created: SystemTime::now(),
+            header: title.header().into(),
+        };
+        let writer = self.store.create(new).await.map_err(|error| refusal(&error))?;
+        let log = writer.log();
+        let live = Live::new();
+        let attendance = live.attend();
+        self.live().insert(id, Arc::clone(&live));
+        let ending = Box::pin(self.phase.clone().reached(Phase::Ending));
+        let relay = Relay::new(source, Records::new(title), writer, live, absence, ending);
+        let registry = Arc::clone(&self.live);
+        let span = tracing::info_span!("stream", %id);
+        self.relays.spawn(tracing::Instrument::instrument(
+            async move {
+                relay.await;
+                drop(permit);
+                lock(&registry).remove(&id);
+            },
+            span,
+        ));
+        Ok(Visit { log, attendance })
+    }
+
+    /// Comes to a stream that exists.
+    pub(crate) async fn visit(&self, id: &StreamId, owner: &Owner) -> Result<Visit, Refusal> {
+        let log = self.look(id, owner).await?;
+        let attendance = self.live().get(id).map(Live::attend).unwrap_or_default();
+        Ok(Visit { log, attendance })
+    }
+
+    /// Looks at a stream without being counted as its reader.
+    pub(crate) async fn look(&self, id: &StreamId, owner: &Owner) -> Result<Arc<dyn Log>, Refusal> {
+        self.store.open(id, owner).await.map_err(|error| refusal(&error))
+    }
+
+    /// Ends a stream that is still produced, and waits for its end; changes nothing about one that has ended.
+    pub(crate) async fn cancel(&self, id: &StreamId, owner: &Owner) -> Result<Arc<dyn Log>, Refusal> {
+        let log = self.look(id, owner).await?;
+        let live = self.live().get(id).cloned();
+        if let Some(live) = live {
+            live.cancel();
+            if tokio::time::timeout(CANCEL_TIME, live.ended()).await.is_err() {
+                tracing::warn!(%id, "a cancelled stream is slow to end");
+            }
+        }
+        Ok(log)
+    }
+
+    /// Keeps house until dropped: expires what is over, and ends streams whose server died.
+    pub(crate) async fn keep_house(&self) {
+        let mut every = tokio::time::interval(SWEEP);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            every.tick().await;
+            self.store.sweep();
+            if let Err(error) = self.end_orphans().await {
+                tracing::warn!(%error, "streams without a server cannot be ended");
+            }
+        }
+    }
+
+    /// Brings streams to an honest end whose relay is gone: because this server was killed, or could not write.
+    async fn end_orphans(&self) -> Result<(), Error> {
+        for id in self.store.orphans().await? {
+            // Its relay may be about to report; what it left is found the next time.
+            if self.live().contains_key(&id) {
+                continue;
+            }
+            match self.store.adopt(&id).await {
+                Ok(writer) => {
+                    end_orphan(writer).await?;
+                    tracing::info!(%id, "a stream that was left open is ended as interrupted");
+                }
+                Err(Error::NotOrphaned | Error::Unknown) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// How many streams are being produced.
+    pub(crate) fn producing(&self) -> usize {
+        self.relays.len()
+    }
+
+    /// Waits until no stream is produced any more. Cancel safe.
+    pub(crate) async fn quiet(&self) {
+        self.relays.close();
+        self.relays.wait().await;
+    }
+
+    /// Stores what is left, and takes nothing more.
+    pub(crate) async fn close(&self) {
+        if let Err(error) = self.store.close().await {
+            tracing::error!(%error, "not everything could be stored");
+        }
+    }
+
+    fn live(&self) -> std::sync::MutexGuard<'_, HashMap<StreamId, Arc<Live>>> {
+        lock(&self.live)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // Nothing that is done under this lock can panic half way.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn end_orphan(mut writer: Box<dyn Writer>) -> Result<(), Error> {
+    struct Collect<'a>(&'a mut dyn Writer, Result<u64, Error>);
+    impl Put for Collect<'_> {
+        fn put(&mut self, record: &[u8]) {
+            if self.1.is_ok() {
+                self.1 = self.0.append(record);
+            }
+        }
+    }
+    let end = interrupted("the server that produced the answer went away; the answer is not complete");
+    let title = Title::read(&writer.log().header());
+    let footer = Footer::of(&end, &title.model);
+    let mut sink = Collect(&mut *writer, Ok(0));
+    Records::new(title).passage(Passage::Update(Update::End(end)), &mut sink);
+    sink.1?;
+    writer.flush().await?;
+    writer.finish(&footer.to_bytes()).await
+}
+
+/// How a stream ended; `None` as long as it is open.
+pub(crate) fn ended(log: &dyn Log) -> Option<Footer> {
+    match log.state() {
+        State::Open => None,
+        State::Finished { footer, .. } => Some(Footer::read(&footer).unwrap_or_default()),
+    }
+}
+
+fn too_many(limit: usize) -> Refusal {
+    let mut body = aurora_chat::dialect::openai::ErrorBody::new(
+        "server_error",
+        format!("{limit} answers are being produced, as many as this server allows; try again later"),
+    );
+    body.code = Some("busy".to_owned());
+    Refusal::new(503, body).retry_after(Duration::from_secs(1))
+}
+
+/// What a client is told when the store cannot do what it asked for.
+pub(crate) fn refusal(error: &Error) -> Refusal {
+    let of = |status, code: &str, message: String| Refusal::invalid(status, message, None, Some(code));
+    match error {
+        Error::Unknown => of(404, "stream_not_found", "there is no such stream".to_owned()),
+        Error::Expired => of(410, "stream_expired", "the stream is no longer kept".to_owned()),
+        Error::Full { retry_after } => Refusal::full().retry_after(*retry_after),
+        error => {
+            tracing::error!(%error, "the store of streams has failed");
+            Refusal::internal("the store of streams has failed; the server's log has more")
+        }
+    }
+}
