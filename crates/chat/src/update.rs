@@ -54,7 +54,7 @@ pub enum Notice {
     },
     /// A lost connection was picked up again after this cursor.
     Resume {
-        /// The last cursor that had arrived.
+        /// The last cursor that had arrived; empty if none had, and the stream was read again from its start.
         cursor: String,
     },
 }

@@ -185,9 +185,8 @@ impl Driver {
             // The future is large, and made once an attempt.
             Ok(outgoing) => {
                 log::sending(&self.span, &self.call, outgoing);
-                self.clock
-                    .bound(self.call.wake_at(), Box::pin(outgoing.send()))
-                    .await
+                let sending = Box::pin(outgoing.send(self.call.resume_from()));
+                self.clock.bound(self.call.wake_at(), sending).await
             }
             Err(failure) => Some(Err(Unsent {
                 failure: failure.clone(),

@@ -6,25 +6,26 @@
 
 mod interface;
 mod outbox;
+mod recovery;
 mod turns;
 
 use std::time::Duration;
 
-use aurora_chat::{
-    Conclusion, Deadline, End, Ending, Failure, FailureKind, Limit, Notice, Start,
-    dialect::openai::failure_from_status, redact::mask_exact,
-};
+use aurora_chat::{Conclusion, Deadline, End, Ending, Failure, FailureKind, Limit, Notice, Start};
 
 pub(crate) use interface::{BodyEnd, Head, Input, Need, Terms};
 
 use outbox::Outbox;
+use recovery::redirected;
 
 use crate::{
     Passage,
     deadlines::Phase,
     measure::Measure,
+    progress::Prospect,
     reading::{Found, Reading, Step},
-    retry::{self, Decision, Hints},
+    resume::{ResumeFrom, Tries},
+    retry::Hints,
 };
 
 /// How much of an error response's body is read.
@@ -51,6 +52,12 @@ pub(crate) struct Call {
     last_failure: Option<String>,
     /// The consumer was told that the call waits for its turn.
     queue_told: bool,
+    /// What was read from a connection that was lost, and not picked up yet.
+    lost: Option<Box<Reading>>,
+    /// The tries to pick it up, until an event comes that is new.
+    tries: Option<Tries>,
+    /// How many connections were picked up.
+    resumed: u32,
 }
 
 #[derive(Debug)]
@@ -94,6 +101,9 @@ impl Call {
             stream: None,
             last_failure: None,
             queue_told: false,
+            lost: None,
+            tries: None,
+            resumed: 0,
         }
     }
 
@@ -114,6 +124,11 @@ impl Call {
         }
     }
 
+    /// What is to be sent: the request, or, if this says so, one for the rest of its stream.
+    pub(crate) fn resume_from(&self) -> Option<ResumeFrom<'_>> {
+        self.lost.as_ref()?.resume_from()
+    }
+
     /// The next thing to tell the consumer.
     pub(crate) fn poll_passage(&mut self) -> Option<Passage> {
         self.outbox.poll()
@@ -127,6 +142,11 @@ impl Call {
     /// How many requests it has taken so far.
     pub(crate) fn attempts(&self) -> u32 {
         self.retries_made + 1
+    }
+
+    /// How many lost connections were picked up so far.
+    pub(crate) fn resumes(&self) -> u32 {
+        self.resumed
     }
 
     pub(crate) fn measure(&self) -> &Measure {
@@ -148,20 +168,11 @@ impl Call {
         match input {
             Input::Turn => self.handle_turn(now),
             Input::Head(head) => self.handle_head(head, now),
-            Input::Unsent {
-                failure,
-                retryable: true,
-            } => {
-                self.retry_or_fail(failure, Hints::default(), now);
-            }
-            Input::Unsent {
-                failure,
-                retryable: false,
-            } => self.fail(failure),
+            Input::Unsent { failure, retryable } => self.handle_unsent(failure, retryable, now),
             Input::Bytes(bytes) => self.handle_bytes(bytes, now),
             Input::End(end) => self.handle_end(end, now),
             Input::Time => self.handle_time(now),
-            Input::Abort(failure) => self.abort(failure),
+            Input::Abort(failure) => self.abort(failure, now),
         }
     }
 
@@ -178,19 +189,24 @@ impl Call {
             State::Sending | State::Reading { .. } | State::Ended { .. } => None,
         };
         let deadline = self.phase().next(&self.terms.deadlines).map(|(at, _)| at);
-        own.into_iter().chain(deadline).min()
+        own.into_iter().chain(deadline).chain(self.give_up_at()).min()
     }
 
-    /// What the call does next by itself, and when: pass a deadline, or without one try again.
-    pub(crate) fn prospect(&self) -> Option<(Duration, Option<Deadline>)> {
-        let retry = match self.state {
-            State::Waiting { until } => Some((until, None)),
+    /// What the call does next by itself, and when, since it began.
+    pub(crate) fn prospect(&self) -> Option<Prospect> {
+        let again = match self.state {
+            State::Waiting { until } if self.lost.is_none() => Some(Prospect::Retry(until)),
+            State::Waiting { until } => Some(Prospect::Resume(until)),
             // An error response is final, whenever its explanation ends.
             _ => None,
         };
         let deadline = self.phase().next(&self.terms.deadlines);
-        let deadline = deadline.map(|(at, deadline)| (at, Some(deadline)));
-        retry.into_iter().chain(deadline).min_by_key(|(at, _)| *at)
+        let deadline = deadline.map(|(at, deadline)| match deadline {
+            Deadline::Idle if self.is_lost_when_idle() => Prospect::Resume(at),
+            Deadline::Headers | Deadline::FirstEvent if self.lost.is_some() => Prospect::Resume(at),
+            _ => Prospect::GiveUp(deadline, at),
+        });
+        again.into_iter().chain(deadline).min_by_key(|next| next.at())
     }
 
     /// Time has passed: a deadline may have, too.
@@ -200,10 +216,18 @@ impl Call {
         {
             return self.time_out(deadline, now);
         }
+        if self.give_up_at().is_some_and(|at| at <= now)
+            && let Some(tries) = &self.tries
+        {
+            let reason = tries.too_late();
+            return self.give_up(&reason, now);
+        }
         match &self.state {
             State::Waiting { until } if *until <= now => {
                 self.state = State::before_sending(&self.terms, now);
-                self.measure.begin_attempt();
+                if self.lost.is_none() {
+                    self.measure.begin_attempt();
+                }
                 self.sent_at = now;
             }
             State::Queued { since } => self.tell_queue(*since, now),
@@ -219,24 +243,20 @@ impl Call {
                 "the response's headers are larger than the limit of {} bytes",
                 self.terms.limits.headers
             );
-            return self.fail(Failure::new(FailureKind::Limit(Limit::Headers), message));
+            return self.fail(Failure::new(FailureKind::Limit(Limit::Headers), message), now);
         }
         self.state = match head.status {
+            200..=299 if self.lost.is_some() => return self.pick_up(&head, now),
             200..=299 => {
-                self.stream = head.stream;
-                let content_type = head.content_type.as_deref();
                 let key = self.terms.key.clone();
-                let reading = Reading::new(content_type, self.terms.limits, key, self.verbatim);
+                let reading = Reading::new(&head, self.terms.limits, key, self.verbatim);
+                self.stream = head.stream;
                 State::Reading {
                     reading: Box::new(reading),
                     last_byte: None,
                 }
             }
-            300..=399 => {
-                let mut failure = Failure::new(FailureKind::Status, head.redirect_message());
-                failure.status = Some(head.status);
-                return self.fail(failure);
-            }
+            300..=399 => return self.fail(redirected(&head), now),
             status => State::Refused {
                 status,
                 hints: head.hints,
@@ -274,6 +294,9 @@ impl Call {
     fn read(&mut self, mut bytes: &[u8], now: Duration) {
         while let State::Reading { reading, .. } = &mut self.state {
             let result = reading.feed(&mut bytes, &mut self.found);
+            if self.tries.is_some() && reading.has_advanced() {
+                self.tries = None;
+            }
             self.tell_found(now);
             match result {
                 Ok(Step::Event) => {}
@@ -288,6 +311,13 @@ impl Call {
     /// The body has ended.
     fn handle_end(&mut self, end: BodyEnd, now: Duration) {
         match &mut self.state {
+            State::Reading { reading, .. } if reading.resume_from().is_some() => {
+                let loss = match end {
+                    BodyEnd::Proper => Failure::new(FailureKind::UnexpectedEnd, "the stream broke off"),
+                    BodyEnd::Failed(failure) => failure,
+                };
+                self.lose(&loss, now);
+            }
             State::Reading { reading, .. } => {
                 let result = reading.finish(&mut self.found);
                 self.tell_found(now);
@@ -308,12 +338,25 @@ impl Call {
         }
     }
 
-    fn abort(&mut self, failure: Failure) {
+    fn abort(&mut self, failure: Failure, now: Duration) {
+        self.return_lost();
         match self.state {
             State::Reading { .. } => self.conclude(Ending::Failure(failure)),
             State::Ended { .. } => {}
-            _ => self.fail(failure),
+            _ => self.fail(failure, now),
         }
+    }
+
+    /// Whether a connection that falls silent counts as lost: its server may have lost it without our knowing. Silence
+    /// on the next one too is the server's own.
+    fn is_lost_when_idle(&self) -> bool {
+        matches!(&self.state, State::Reading { reading, .. } if reading.resume_from().is_some())
+            && self.tries.is_none()
+    }
+
+    /// When a lost connection is not waited for any longer.
+    fn give_up_at(&self) -> Option<Duration> {
+        self.lost.as_ref().and(self.tries.as_ref()).map(Tries::until)
     }
 
     fn phase(&self) -> Phase {
@@ -338,16 +381,15 @@ impl Call {
             .message(deadline, self.last_failure.as_deref());
         self.add_queue(&mut message);
         let failure = Failure::new(FailureKind::Deadline(deadline), message);
-        if let State::Reading { reading, .. } = &mut self.state {
-            // `[DONE]` without its blank line on a socket that stays open.
-            let result = reading.finish(&mut self.found);
-            self.tell_found(now);
-            return match result {
-                Err(error) if error.kind != FailureKind::Protocol => self.conclude(Ending::Failure(error)),
-                _ => self.conclude(Ending::Failure(failure)),
-            };
+        match &self.state {
+            State::Reading { .. } if deadline == Deadline::Idle && self.is_lost_when_idle() => {
+                self.lose(&failure, now);
+            }
+            State::Reading { .. } => self.break_off(failure, now),
+            _ if self.lost.is_none() => self.fail(failure, now),
+            _ if deadline == Deadline::Total => self.break_off(failure, now),
+            _ => self.try_again(Some(&failure), Hints::default(), now),
         }
-        self.fail(failure);
     }
 
     /// Passes on what one step of the reading has found.
@@ -371,79 +413,6 @@ impl Call {
         }
     }
 
-    /// The error response is as complete as it will be.
-    fn refuse(&mut self, now: Duration) {
-        let State::Refused {
-            status, hints, body, ..
-        } = &self.state
-        else {
-            return;
-        };
-        let failure = match &self.terms.key {
-            // Before the message is made, since it may be cut in the middle of the key.
-            Some(key) => {
-                let text = String::from_utf8_lossy(body);
-                failure_from_status(*status, mask_exact(&text, key.expose()).as_bytes())
-            }
-            None => failure_from_status(*status, body),
-        };
-        let hints = *hints;
-        self.retry_or_fail(failure, hints, now);
-    }
-
-    /// The reading failed: the server reported an error, or a limit was hit.
-    fn end_reading(&mut self, failure: Failure, now: Duration) {
-        if !self.outbox.begun() && failure.kind == FailureKind::ErrorEvent {
-            return self.retry_or_fail(failure, Hints::default(), now);
-        }
-        self.conclude(Ending::Failure(failure));
-    }
-
-    /// Tries again if the rules allow it, and fails otherwise. The answer has not begun.
-    fn retry_or_fail(&mut self, mut failure: Failure, hints: Hints, now: Duration) {
-        failure.retry_after = failure.retry_after.or(hints.after);
-        let terms = &self.terms;
-        match retry::decide(&failure, hints, self.retries_made, terms.retries, terms.seed) {
-            Decision::Retry(wait) => {
-                self.retries_made += 1;
-                self.outbox.give_up_attempt();
-                self.state = State::Waiting {
-                    until: now.saturating_add(wait),
-                };
-                let reason = self.outbox.clean(&failure.message);
-                tracing::warn!(
-                    attempt = self.retries_made,
-                    ?wait,
-                    reason,
-                    "the call is tried again"
-                );
-                self.last_failure = Some(reason.clone());
-                self.outbox.notify(Notice::Retry {
-                    attempt: self.retries_made,
-                    wait,
-                    reason,
-                });
-            }
-            Decision::GiveUp => {
-                let made = match (self.retries_made, failure.retry_after) {
-                    (0, None) => None,
-                    (0, Some(wait)) => Some(format!(" (the server asks to wait {wait:?})")),
-                    (1, _) => Some(" (after 1 retry)".to_owned()),
-                    (n, _) => Some(format!(" (after {n} retries)")),
-                };
-                failure.message.extend(made);
-                self.fail(failure);
-            }
-            Decision::TooLong(wait) => {
-                failure.message += &format!(
-                    " (not tried again: the server asks to wait {wait:?}, and {:?} is the limit)",
-                    retry::MAX_WAIT
-                );
-                self.fail(failure);
-            }
-        }
-    }
-
     /// Ends a call that was reading an answer.
     fn conclude(&mut self, ending: Ending) {
         let State::Reading { reading, .. } = &self.state else {
@@ -457,8 +426,11 @@ impl Call {
         self.end(end);
     }
 
-    /// Ends a call that got no answer.
-    fn fail(&mut self, failure: Failure) {
+    /// Ends a call that got no answer, or does not get the rest of one.
+    fn fail(&mut self, failure: Failure, now: Duration) {
+        if self.lost.is_some() {
+            return self.give_up(&failure.message, now);
+        }
         self.end(End::of_failure(failure));
     }
 

@@ -55,7 +55,8 @@ pub enum Dialect {
 /// within 5 s of its end.
 ///
 /// A deadline that passes ends the call, with its own [`Deadline`](aurora_chat::Deadline) in the verdict, and is never
-/// answered with a retry: it is the bound the caller set.
+/// answered with a retry: it is the bound the caller set. While a lost connection is being picked up, all but the total
+/// deadline bound one try and not the call; the tries end together, 75 s after the loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadlines {
     /// Until the connection stands: name resolution, TCP and TLS. 10 s.
@@ -66,7 +67,8 @@ pub struct Deadlines {
     /// has its own.
     pub first_event: Option<Duration>,
     /// Between two reads of the body that brought any byte at all, comments included. 60 s. It starts with the first
-    /// byte of the body: until then [`first_event`](Self::first_event) holds.
+    /// byte of the body: until then [`first_event`](Self::first_event) holds. A stream that its server keeps is picked up
+    /// first: the deadline ends the call if the new connection is silent as well.
     pub idle: Option<Duration>,
     /// The whole call: the wait for its turn ([`Pace`]), retries and the waits between them included. None.
     pub total: Option<Duration>,

@@ -2,8 +2,10 @@
 //!
 //! A [`Client`] starts calls to [`Endpoint`]s. Each gives an [`Answer`], a stream of [`Update`](aurora_chat::Update)s
 //! that ends with exactly one [`End`](aurora_chat::End), whose verdict is true: nothing incomplete is called complete.
-//! Text is never repeated: after the first delta nothing is tried again. Deadlines, limits and retries have the defaults
-//! of [`Deadlines`], [`Limits`] and [`Endpoint::retries`]; [`Pace`] holds calls to an endpoint's rates.
+//! Text is never repeated: after the first delta nothing is tried again. Where the server keeps the stream, a connection
+//! that is lost in mid-answer is picked up after the last event that arrived, and the answer goes on with a
+//! [`Notice::Resume`](aurora_chat::Notice::Resume). Deadlines, limits and retries have the defaults of [`Deadlines`],
+//! [`Limits`] and [`Endpoint::retries`]; [`Pace`] holds calls to an endpoint's rates.
 //!
 //! ```
 //! use aurora_chat::{ChatRequest, Delta, Message, Role, Update};
@@ -33,7 +35,7 @@
 //! A call can be recorded ([`Client::start_recorded`]) and played again ([`Recording`]); [`Throttle`] merges small deltas;
 //! [`Client::start_verbatim`] gives the server's events along with what they mean.
 //!
-//! Inside, `call` is a state machine without I/O, `reading` reads bodies, `retry` and `deadlines` are rules as values,
+//! Inside, `call` is a state machine without I/O, `reading` reads bodies, `retry`, `resume` and `deadlines` are rules as values,
 //! `measure` and `log` tell what a call came to, `pace` holds the limits on rates and `line` the calls that wait for them,
 //! `transport` speaks to the HTTP library, and [`Answer`] drives them. A recording is the log of the state machine's
 //! inputs, so a replay runs through the same code. Wire formats are `aurora_chat`'s. What
@@ -55,6 +57,7 @@ mod progress;
 mod reading;
 mod record;
 mod replay;
+mod resume;
 mod retry;
 mod throttle;
 mod transport;

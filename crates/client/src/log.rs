@@ -1,6 +1,6 @@
 //! What a call leaves in the log: one span, with what it came to, and an event for each step.
 //!
-//! Levels: `info` for the end of a call, `warn` for a retry, `debug` for requests and responses, `trace` for what was
+//! Levels: `info` for the end of a call, `warn` for a retry and a lost connection, `debug` for requests and responses, `trace` for what was
 //! asked. Keys are masked in everything; prompts appear at `trace` only, and answers nowhere.
 
 use std::time::Duration;
@@ -20,6 +20,7 @@ pub(crate) fn span(terms: &Terms) -> Span {
         endpoint = terms.endpoint,
         model = terms.model,
         attempts = Empty,
+        resumes = Empty,
         verdict = Empty,
         ttft_ms = Empty,
         gap_p50_ms = Empty,
@@ -63,6 +64,7 @@ pub(crate) fn ended(span: &Span, call: &Call, elapsed: Duration) {
     };
     let measure = call.measure();
     span.record("attempts", call.attempts());
+    span.record("resumes", call.resumes());
     span.record("verdict", end.verdict.as_str());
     for (field, time) in [
         ("ttft_ms", measure.first()),

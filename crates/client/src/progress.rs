@@ -21,6 +21,27 @@ pub enum Prospect {
     GiveUp(Deadline, Duration),
     /// The request is sent again after this long.
     Retry(Duration),
+    /// The connection counts as lost after this long, and is picked up; or that is tried again.
+    Resume(Duration),
+}
+
+impl Prospect {
+    /// When, from the same moment from which it was counted.
+    pub(crate) fn at(self) -> Duration {
+        match self {
+            Self::GiveUp(_, at) | Self::Retry(at) | Self::Resume(at) => at,
+        }
+    }
+
+    /// The same, counted from `now`.
+    fn after(self, now: Duration) -> Self {
+        let left = self.at().saturating_sub(now);
+        match self {
+            Self::GiveUp(deadline, _) => Self::GiveUp(deadline, left),
+            Self::Retry(_) => Self::Retry(left),
+            Self::Resume(_) => Self::Resume(left),
+        }
+    }
 }
 
 /// Shared by an answer and what drives its call.
@@ -33,8 +54,8 @@ struct Note {
     elapsed: Duration,
     /// When that was.
     noted: Option<Instant>,
-    /// The call's next step by itself, since the call began; without a deadline it is the next attempt.
-    next: Option<(Duration, Option<Deadline>)>,
+    /// The call's next step by itself, its time counted since the call began.
+    next: Option<Prospect>,
     rest: VecDeque<Passage>,
 }
 
@@ -69,13 +90,8 @@ impl Progress {
 
     pub(crate) fn prospect(&self) -> Option<Prospect> {
         let note = self.lock();
-        let (at, deadline) = note.next?;
         let now = note.elapsed + note.noted.map_or(Duration::ZERO, |noted| noted.elapsed());
-        let left = at.saturating_sub(now);
-        Some(match deadline {
-            Some(deadline) => Prospect::GiveUp(deadline, left),
-            None => Prospect::Retry(left),
-        })
+        note.next.map(|next| next.after(now))
     }
 
     /// No invariant spans two fields, so a panic elsewhere spoils nothing.

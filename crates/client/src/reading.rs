@@ -5,17 +5,23 @@ use std::fmt;
 
 use aurora_chat::{
     Conclusion, Delta, Ending, Failure, FailureKind, Limit, Notice,
-    dialect::openai::{Flow, Reader},
+    dialect::openai::{DONE, Flow, Reader},
     redact::mask_exact,
 };
-use aurora_sse::{DecodeError, Decoder, Item};
+use aurora_sse::{DecodeError, Decoder, Event, Item};
 
-use crate::{Limits, Secret};
+use crate::{
+    Limits, Secret,
+    call::Head,
+    resume::{Cursors, Place, ResumeFrom},
+};
 
 /// The body of one response, as far as it has been read.
 pub(crate) struct Reading {
     form: Form,
     reader: Reader,
+    /// The place in the stream, where the server keeps streams.
+    cursors: Option<Cursors>,
     limits: Limits,
     key: Option<Secret>,
     /// The answer's bytes so far.
@@ -59,13 +65,9 @@ pub(crate) struct Found {
 }
 
 impl Reading {
-    /// A body of which the header says this `Content-Type`; `events` is whether the events themselves are wanted.
-    pub(crate) fn new(content_type: Option<&str>, limits: Limits, key: Option<Secret>, events: bool) -> Self {
-        let promised = content_type.is_some_and(|value| {
-            let essence = value.split(';').next().unwrap_or_default().trim();
-            essence.eq_ignore_ascii_case("text/event-stream")
-        });
-        let form = if promised {
+    /// The body of the response with this head; `events` is whether the events themselves are wanted.
+    pub(crate) fn new(head: &Head, limits: Limits, key: Option<Secret>, events: bool) -> Self {
+        let form = if head.promises_events() {
             Form::events(limits)
         } else {
             Form::Unknown
@@ -76,6 +78,7 @@ impl Reading {
                 true => Reader::new().keeping_events(),
                 false => Reader::new(),
             },
+            cursors: head.stream.as_deref().and_then(Cursors::new),
             limits,
             key,
             answer: 0,
@@ -91,6 +94,28 @@ impl Reading {
     /// The model that answers, once the server has named it.
     pub(crate) fn model(&self) -> Option<&str> {
         self.reader.model()
+    }
+
+    /// The place from which the rest can be asked for if the connection is lost now: the server keeps streams, and the
+    /// answer is not whole yet.
+    pub(crate) fn resume_from(&self) -> Option<ResumeFrom<'_>> {
+        let open = self.reader.finish_reason().is_none() && !self.reader.is_done();
+        let events = !matches!(self.form, Form::Whole(_));
+        let cursors = self.cursors.as_ref().filter(|cursors| cursors.can_resume());
+        cursors.filter(|_| open && events).map(Cursors::resume_from)
+    }
+
+    /// Another connection goes on where this one was lost. What the loss has cut off of an event comes again.
+    pub(crate) fn reconnect(&mut self) {
+        self.form = Form::events(self.limits);
+        if let Some(cursors) = &mut self.cursors {
+            cursors.reconnect();
+        }
+    }
+
+    /// Whether this connection brought an event that no earlier one had.
+    pub(crate) fn has_advanced(&self) -> bool {
+        self.cursors.as_ref().is_some_and(Cursors::has_advanced)
     }
 
     /// Reads up to the end of the next event, and cuts off what was read. What was found before a failure is in `found`.
@@ -123,7 +148,14 @@ impl Reading {
                 Err(error) => return Err(event_limit(&error, self.limits.event)),
             },
         };
-        self.heard |= matches!(item, Item::Event(_));
+        if let Item::Event(event) = &item {
+            self.heard = true;
+            if let Some(cursors) = &mut self.cursors
+                && cursors.place(event.id, says_something(event))? == Place::Seen
+            {
+                return Ok(Step::Event);
+            }
+        }
         let step = read(&mut self.reader, &item, self.key.as_ref(), found)?;
         self.answer += found.deltas.iter().map(weight).sum::<usize>();
         if self.answer > self.limits.answer {
@@ -149,8 +181,15 @@ impl Reading {
                 }
             }
             Form::Events(decoder) => {
+                let resumed = self.cursors.as_ref().is_some_and(Cursors::is_resumed);
                 while let Some(item) = decoder.finish() {
-                    self.heard |= matches!(item, Item::Event(_));
+                    if let Item::Event(event) = &item {
+                        self.heard = true;
+                        // Its cursor was cut off with its end: it may have been read before.
+                        if resumed && says_something(event) {
+                            continue;
+                        }
+                    }
                     let result = read(&mut self.reader, &item, self.key.as_ref(), found);
                     // An event that was cut cannot be read; the verdict says so already.
                     found.notices.clear();
@@ -187,6 +226,12 @@ impl Form {
             Decoder::new().with_limit(limits.event).with_stray_lines(),
         ))
     }
+}
+
+/// Whether an event is more than a ping, an end marker or an error.
+fn says_something(event: &Event<'_>) -> bool {
+    let data = event.data.trim();
+    !data.is_empty() && data != DONE && !event.event.eq_ignore_ascii_case("error")
 }
 
 /// Reads one item of an event stream.

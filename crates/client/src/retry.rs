@@ -79,12 +79,14 @@ pub(crate) fn decide(failure: &Failure, hints: Hints, made: u32, allowed: u32, s
     }
 }
 
-/// Full jitter: anything between nothing and the step, which doubles from [`FIRST_STEP`] to [`LAST_STEP`].
-fn backoff(made: u32, seed: u64) -> Duration {
+/// Full jitter: anything between nothing and the step, which doubles from [`FIRST_STEP`] to [`LAST_STEP`]. In whole
+/// microseconds, in which recordings count: a wait that has passed has passed in the replay too.
+pub(crate) fn backoff(made: u32, seed: u64) -> Duration {
     let step = FIRST_STEP
         .saturating_mul(2_u32.saturating_pow(made))
         .min(LAST_STEP);
-    step.mul_f64(unit(seed.wrapping_add(u64::from(made))))
+    let wait = step.mul_f64(unit(seed.wrapping_add(u64::from(made))));
+    Duration::new(wait.as_secs(), wait.subsec_micros() * 1000)
 }
 
 /// A number in [0, 1) from the upper 53 bits of SplitMix64's output (Steele, Lea and Flood 2014).

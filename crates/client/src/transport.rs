@@ -20,6 +20,7 @@ use crate::{
     Deadlines, Endpoint, Error,
     call::Head,
     connect::{ConnectWithin, TooLate},
+    resume::ResumeFrom,
     retry::Hints,
 };
 
@@ -46,6 +47,8 @@ struct Setup {
 pub(crate) struct Outgoing {
     client: reqwest::Client,
     url: String,
+    /// Where streams are that the server keeps.
+    streams: String,
     headers: HeaderMap,
     body: Bytes,
     deadlines: Deadlines,
@@ -81,6 +84,7 @@ impl Pool {
         Ok(Outgoing {
             client,
             url: endpoint.base_url.join(path),
+            streams: endpoint.base_url.join("/streams"),
             headers: headers(endpoint)?,
             body: body.into(),
             deadlines: endpoint.deadlines,
@@ -145,13 +149,24 @@ impl Outgoing {
         &self.body
     }
 
-    /// Sends the request and waits for the response's head.
-    pub(crate) async fn send(&self) -> Result<Response, Unsent> {
-        let request = self
-            .client
-            .post(&self.url)
-            .headers(self.headers.clone())
-            .body(self.body.clone());
+    /// Sends the request, or asks for the rest of its stream, and waits for the response's head.
+    pub(crate) async fn send(&self, rest: Option<ResumeFrom<'_>>) -> Result<Response, Unsent> {
+        let request = match rest {
+            None => self
+                .client
+                .post(&self.url)
+                .headers(self.headers.clone())
+                .body(self.body.clone()),
+            Some(rest) => {
+                let mut headers = self.headers.clone();
+                headers.remove(header::CONTENT_TYPE);
+                let request = self.client.get(format!("{}/{}", self.streams, rest.stream));
+                match rest.cursor() {
+                    None => request.headers(headers),
+                    Some(cursor) => request.headers(headers).header("last-event-id", cursor),
+                }
+            }
+        };
         request.send().await.map_err(|error| self.unsent(&error))
     }
 

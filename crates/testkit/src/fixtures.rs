@@ -20,6 +20,15 @@ pub fn sse_answer(texts: &[&str]) -> Vec<String> {
     events
 }
 
+/// These events as a server sends them that keeps streams: each with a cursor, `<stream>.<seq>`, counted from 0.
+#[must_use]
+pub fn with_cursors(stream: &str, events: &[String]) -> Vec<String> {
+    let numbered = events.iter().enumerate();
+    numbered
+        .map(|(seq, event)| format!("id: {stream}.{seq}\n{event}"))
+        .collect()
+}
+
 /// The first chunk: the role and no content.
 #[must_use]
 pub fn role() -> String {

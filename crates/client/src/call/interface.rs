@@ -26,7 +26,8 @@ pub(crate) struct Terms {
 pub(crate) enum Need {
     /// Wait for the call's turn; then [`Input::Turn`] or [`Input::Unsent`].
     Turn,
-    /// Send the request; then [`Input::Head`] or [`Input::Unsent`].
+    /// Send the request, or ask for the rest of its stream where [`Call::resume_from`] says so; then [`Input::Head`] or
+    /// [`Input::Unsent`].
     Send,
     /// Read the response's body; then [`Input::Bytes`] or [`Input::End`].
     Body,
@@ -51,17 +52,12 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// What is said of a redirect.
-    pub(crate) fn redirect_message(&self) -> String {
-        let to = match &self.location {
-            Some(location) => format!(" to {location}"),
-            None => String::new(),
-        };
-        format!(
-            "HTTP status {}: the server redirects{to}; redirects are not followed, since the key and the request would go \
-             with them: set the endpoint's base URL to the address it means",
-            self.status
-        )
+    /// Whether the body is an event stream, as the header says.
+    pub(crate) fn promises_events(&self) -> bool {
+        self.content_type.as_deref().is_some_and(|value| {
+            let essence = value.split(';').next().unwrap_or_default().trim();
+            essence.eq_ignore_ascii_case("text/event-stream")
+        })
     }
 }
 

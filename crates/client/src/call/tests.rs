@@ -7,6 +7,8 @@ use super::*;
 use crate::{Deadlines, Limits, Pace, Secret};
 
 mod bodies;
+mod cutting;
+mod resuming;
 mod turns;
 mod verbatim;
 

@@ -6,6 +6,7 @@ mod endings;
 mod pace;
 mod quirks;
 mod recordings;
+mod resuming;
 mod retries;
 mod secrets;
 mod served;

@@ -1,0 +1,207 @@
+//! What becomes of a call after a failure: the request is sent again, the lost connection is picked up, or it ends.
+
+use std::time::Duration;
+
+use aurora_chat::{
+    Ending, Failure, FailureKind, Notice, dialect::openai::failure_from_status, redact::mask_exact,
+};
+
+use super::{Call, Head, State};
+use crate::{
+    resume::{Next, Tries},
+    retry::{self, Decision, Hints},
+};
+
+impl Call {
+    /// The error response is as complete as it will be.
+    pub(super) fn refuse(&mut self, now: Duration) {
+        let State::Refused {
+            status, hints, body, ..
+        } = &self.state
+        else {
+            return;
+        };
+        let failure = match &self.terms.key {
+            // Before the message is made, since it may be cut in the middle of the key.
+            Some(key) => {
+                let text = String::from_utf8_lossy(body);
+                failure_from_status(*status, mask_exact(&text, key.expose()).as_bytes())
+            }
+            None => failure_from_status(*status, body),
+        };
+        let hints = *hints;
+        match self.lost {
+            Some(_) => self.try_again(Some(&failure), hints, now),
+            None => self.retry_or_fail(failure, hints, now),
+        }
+    }
+
+    /// No response has come.
+    pub(super) fn handle_unsent(&mut self, failure: Failure, retryable: bool, now: Duration) {
+        match (&self.lost, retryable) {
+            (Some(_), _) => self.try_again(Some(&failure), Hints::default(), now),
+            (None, true) => self.retry_or_fail(failure, Hints::default(), now),
+            (None, false) => self.fail(failure, now),
+        }
+    }
+
+    /// The reading failed: the server reported an error, or a limit was hit.
+    pub(super) fn end_reading(&mut self, failure: Failure, now: Duration) {
+        if !self.outbox.begun() && failure.kind == FailureKind::ErrorEvent {
+            return self.retry_or_fail(failure, Hints::default(), now);
+        }
+        self.conclude(Ending::Failure(failure));
+    }
+
+    /// Tries again if the rules allow it, and fails otherwise. The answer has not begun.
+    fn retry_or_fail(&mut self, mut failure: Failure, hints: Hints, now: Duration) {
+        failure.retry_after = failure.retry_after.or(hints.after);
+        let terms = &self.terms;
+        match retry::decide(&failure, hints, self.retries_made, terms.retries, terms.seed) {
+            Decision::Retry(wait) => {
+                self.retries_made += 1;
+                self.tries = None;
+                self.outbox.give_up_attempt();
+                self.state = State::Waiting {
+                    until: now.saturating_add(wait),
+                };
+                let reason = self.outbox.clean(&failure.message);
+                tracing::warn!(
+                    attempt = self.retries_made,
+                    ?wait,
+                    reason,
+                    "the call is tried again"
+                );
+                self.last_failure = Some(reason.clone());
+                self.outbox.notify(Notice::Retry {
+                    attempt: self.retries_made,
+                    wait,
+                    reason,
+                });
+            }
+            Decision::GiveUp => {
+                let made = match (self.retries_made, failure.retry_after) {
+                    (0, None) => None,
+                    (0, Some(wait)) => Some(format!(" (the server asks to wait {wait:?})")),
+                    (1, _) => Some(" (after 1 retry)".to_owned()),
+                    (n, _) => Some(format!(" (after {n} retries)")),
+                };
+                failure.message.extend(made);
+                self.fail(failure, now);
+            }
+            Decision::TooLong(wait) => {
+                failure.message += &format!(
+                    " (not tried again: the server asks to wait {wait:?}, and {:?} is the limit)",
+                    retry::MAX_WAIT
+                );
+                self.fail(failure, now);
+            }
+        }
+    }
+
+    /// The connection of a stream that its server keeps was lost in mid-answer, or is as good as lost.
+    pub(super) fn lose(&mut self, loss: &Failure, now: Duration) {
+        let state = std::mem::replace(&mut self.state, State::Sending);
+        if let State::Reading { reading, .. } = state {
+            self.lost = Some(reading);
+        }
+        self.tries.get_or_insert_with(|| Tries::new(loss, now));
+        self.try_again(None, Hints::default(), now);
+    }
+
+    /// Tries to pick the lost connection up again, if the rules allow it, and ends the call otherwise. `failure` is
+    /// that of the last try.
+    pub(super) fn try_again(&mut self, failure: Option<&Failure>, hints: Hints, now: Duration) {
+        let Some(tries) = &mut self.tries else { return };
+        // Other losses of the same call draw other waits.
+        let seed = self.terms.seed.wrapping_add(u64::from(self.resumed) << 32);
+        match tries.next(failure, hints, now, seed) {
+            Next::Again(wait) => {
+                let reason = self
+                    .outbox
+                    .clean(failure.map_or(tries.loss(), |failure| &failure.message));
+                tracing::warn!(?wait, reason, "the lost connection is going to be picked up");
+                self.last_failure = Some(reason);
+                self.state = State::Waiting {
+                    until: now.saturating_add(wait),
+                };
+            }
+            Next::GiveUp(reason) => self.give_up(&reason, now),
+        }
+    }
+
+    /// The server answers the try to pick the lost connection up.
+    pub(super) fn pick_up(&mut self, head: &Head, now: Duration) {
+        let Some(from) = self.lost.as_ref().and_then(|reading| reading.resume_from()) else {
+            return;
+        };
+        if let Some(other) = head.stream.as_deref().filter(|other| *other != from.stream) {
+            let message = format!(
+                "the server answered with the stream {other} where {} was to go on",
+                from.stream
+            );
+            return self.break_off(Failure::new(FailureKind::Protocol, message), now);
+        }
+        if !head.promises_events() {
+            let reason = format!("HTTP status {} without an event stream", head.status);
+            return self.give_up(&reason, now);
+        }
+        let cursor = from.cursor().unwrap_or_default();
+        if let Some(mut reading) = self.lost.take() {
+            reading.reconnect();
+            // The silence that ends this connection begins with it.
+            let last_byte = Some(now);
+            self.state = State::Reading { reading, last_byte };
+        }
+        self.resumed = self.resumed.saturating_add(1);
+        tracing::info!(cursor, "the lost connection was picked up");
+        self.outbox.notify(Notice::Resume { cursor });
+    }
+
+    /// The lost connection is not picked up, for this reason: what it brought is all there is.
+    pub(super) fn give_up(&mut self, reason: &str, now: Duration) {
+        if let Some(tries) = &self.tries {
+            let failure = tries.given_up(reason);
+            self.break_off(failure, now);
+        }
+    }
+
+    /// Ends the reading, of a lost connection too, after what its last bytes may still say.
+    pub(super) fn break_off(&mut self, failure: Failure, now: Duration) {
+        self.return_lost();
+        let State::Reading { reading, .. } = &mut self.state else {
+            return;
+        };
+        // `[DONE]` without its blank line, for instance, on a socket that stays open.
+        let result = reading.finish(&mut self.found);
+        self.tell_found(now);
+        match result {
+            Err(error) if error.kind != FailureKind::Protocol => self.conclude(Ending::Failure(error)),
+            _ => self.conclude(Ending::Failure(failure)),
+        }
+    }
+
+    /// What was read from a connection that is not picked up is the answer.
+    pub(super) fn return_lost(&mut self) {
+        if let Some(reading) = self.lost.take() {
+            let last_byte = None;
+            self.state = State::Reading { reading, last_byte };
+        }
+    }
+}
+
+/// What a redirect is told as.
+pub(super) fn redirected(head: &Head) -> Failure {
+    let to = match &head.location {
+        Some(location) => format!(" to {location}"),
+        None => String::new(),
+    };
+    let message = format!(
+        "HTTP status {}: the server redirects{to}; redirects are not followed, since the key and the request would go \
+         with them: set the endpoint's base URL to the address it means",
+        head.status
+    );
+    let mut failure = Failure::new(FailureKind::Status, message);
+    failure.status = Some(head.status);
+    failure
+}
