@@ -183,11 +183,13 @@ impl Outgoing {
             );
         }
         if error.is_connect() {
+            let tls = find::<rustls::Error>(error).map(tls_reason);
             // A certificate that is wrong now is wrong in a second.
-            let tls = find::<rustls::Error>(error).is_some();
-            let message = format!("no connection to the server: {}", chain(error));
+            let retryable = tls.is_none();
+            let reason = tls.unwrap_or_else(|| chain(error));
+            let message = format!("no connection to the server: {reason}");
             return Unsent {
-                retryable: !tls,
+                retryable,
                 ..failure(FailureKind::Connect, message)
             };
         }
@@ -276,6 +278,20 @@ fn presentable(response: &Response, location: &str) -> Option<String> {
     to.set_fragment(None);
     to.set_username("").and_then(|()| to.set_password(None)).ok()?;
     Some(to.into())
+}
+
+/// Why there is no TLS, with what is likely behind it.
+fn tls_reason(error: &rustls::Error) -> String {
+    use rustls::{CertificateError, Error, InvalidMessage};
+    match error {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            format!("{error}: no authority that this machine trusts has signed it")
+        }
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+            format!("the server does not speak TLS, as an http:// address would have it ({error})")
+        }
+        _ => error.to_string(),
+    }
 }
 
 /// The first error of this type in the chain.
