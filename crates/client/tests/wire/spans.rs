@@ -127,7 +127,7 @@ async fn a_call_tells_what_it_came_to() {
     let busy = Reply::status(503).header("retry-after-ms", "0");
     let piece = fixtures::text("word ");
     let reply = (0..10).fold(Reply::sse([fixtures::role()]), |reply, _| {
-        reply.wait(Duration::from_millis(30)).piece(&piece)
+        reply.wait(Duration::from_millis(100)).piece(&piece)
     });
     let tail = [
         fixtures::finish("stop"),
@@ -147,22 +147,23 @@ async fn a_call_tells_what_it_came_to() {
         ("model", "\"m\""),
         ("verdict", "\"complete\""),
         ("attempts", "2"),
-        ("resumes", "0"),
         ("input_tokens", "7"),
         ("output_tokens", "11"),
     ] {
         assert_eq!(fields[name], value, "{fields:?}");
     }
     assert_eq!(log.number("bytes"), bytes as f64);
-    // A busy machine makes times longer and never shorter, but that reads may come together.
-    assert!(log.number("ttft_ms") >= 30.0, "{fields:?}");
-    assert!(log.number("elapsed_ms") >= 300.0, "{fields:?}");
+    // A busy machine makes times longer, and reads may come together.
+    let (first, elapsed) = (log.number("ttft_ms"), log.number("elapsed_ms"));
+    assert!(first >= 100.0 && elapsed >= 1000.0, "{fields:?}");
     let [p50, p99, max] = ["gap_p50_ms", "gap_p99_ms", "gap_max_ms"].map(|gap| log.number(gap));
-    assert!(p50 <= p99 && p99 <= max && max >= 25.0, "{fields:?}");
-    let rate = log.number("tokens_per_second");
-    let longest = log.number("elapsed_ms") - log.number("ttft_ms");
-    // Every figure is rounded to a tenth.
-    assert!(rate <= 10.0 / 0.24 && rate >= 10.0 / longest * 1e3 - 0.1, "{fields:?}");
+    assert!(
+        p50 <= p99 && p99 <= max && max > 0.0 && first + max <= elapsed + 0.1,
+        "{fields:?}"
+    );
+    // Ten tokens after the first, between the first delta and the end.
+    let slowest = 10.0 / (elapsed - first) * 1e3;
+    assert!(log.number("tokens_per_second") >= slowest - 0.1, "{fields:?}");
 }
 
 #[tokio::test]
