@@ -185,7 +185,8 @@ impl Driver {
             // The future is large, and made once an attempt.
             Ok(outgoing) => {
                 log::sending(&self.span, &self.call, outgoing);
-                let sending = Box::pin(outgoing.send(self.call.resume_from()));
+                let sending = outgoing.send(self.call.resume_from());
+                let sending = Box::pin(self.progress.sending(sending));
                 self.clock.bound(self.call.wake_at(), sending).await
             }
             Err(failure) => Some(Err(Unsent {

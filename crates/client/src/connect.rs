@@ -12,7 +12,7 @@ use std::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::clock::Clock;
+use crate::{clock::Clock, progress::Progress};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -59,7 +59,9 @@ where
     fn call(&mut self, to: To) -> Self::Future {
         let connecting = self.connector.call(to);
         let limit = self.limit;
+        let note = Progress::connecting(limit);
         Box::pin(async move {
+            let _note = note;
             let connected = Clock::start().bound(Some(limit), connecting).await;
             connected.unwrap_or_else(|| Err(TooLate.into()))
         })

@@ -1,7 +1,8 @@
 //! What an answer knows of its call between two polls: how long the call has run and what becomes of it if its server
 //! stays silent; and, once the call was dropped, what it still had to tell.
 //!
-//! The call itself is inside a future while it is polled, so it leaves a note here whenever something happened to it.
+//! The call itself is inside a future while it is polled, so it leaves a note here whenever something happened to it. Who
+//! makes its connection leaves one, too: that has a deadline of its own, which the call does not see.
 
 use std::{
     collections::VecDeque,
@@ -44,6 +45,11 @@ impl Prospect {
     }
 }
 
+tokio::task_local! {
+    /// The progress of the call whose request is being sent.
+    static SENDING: Progress;
+}
+
 /// Shared by an answer and what drives its call.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Progress(Arc<Mutex<Note>>);
@@ -56,6 +62,8 @@ struct Note {
     noted: Option<Instant>,
     /// The call's next step by itself, its time counted since the call began.
     next: Option<Prospect>,
+    /// Since when a connection is being made, and how long that may take.
+    connecting: Option<(Instant, Duration)>,
     rest: VecDeque<Passage>,
 }
 
@@ -66,6 +74,21 @@ impl Progress {
         note.elapsed = whole_micros(now);
         note.noted = Some(Instant::now());
         note.next = call.prospect();
+        note.connecting = None;
+    }
+
+    /// Sends the call's request, so that [`connecting`](Self::connecting) is told of it.
+    pub(crate) fn sending<F: Future>(&self, send: F) -> impl Future<Output = F::Output> {
+        SENDING.scope(self.clone(), send)
+    }
+
+    /// Notes that a connection is being made for the call that is sending, until the result is dropped.
+    pub(crate) fn connecting(limit: Duration) -> Connecting {
+        let progress = SENDING.try_with(Self::clone).ok();
+        if let Some(progress) = &progress {
+            progress.lock().connecting = Some((Instant::now(), limit));
+        }
+        Connecting(progress)
     }
 
     /// Notes the time of a call that has no server, because it is played.
@@ -91,12 +114,33 @@ impl Progress {
     pub(crate) fn prospect(&self) -> Option<Prospect> {
         let note = self.lock();
         let now = note.elapsed + note.noted.map_or(Duration::ZERO, |noted| noted.elapsed());
-        note.next.map(|next| next.after(now))
+        let next = note.next.map(|next| next.after(now));
+        let connect = note.connecting.map(|(since, limit)| {
+            let left = limit.saturating_sub(since.elapsed());
+            match next {
+                // A connection that was lost is tried for again.
+                Some(Prospect::Resume(_)) => Prospect::Resume(left),
+                _ => Prospect::GiveUp(Deadline::Connect, left),
+            }
+        });
+        next.into_iter().chain(connect).min_by_key(|next| next.at())
     }
 
     /// No invariant spans two fields, so a panic elsewhere spoils nothing.
     fn lock(&self) -> MutexGuard<'_, Note> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection that is being made.
+#[derive(Debug)]
+pub(crate) struct Connecting(Option<Progress>);
+
+impl Drop for Connecting {
+    fn drop(&mut self) {
+        if let Some(progress) = &self.0 {
+            progress.lock().connecting = None;
+        }
     }
 }
 

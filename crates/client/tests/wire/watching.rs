@@ -1,6 +1,9 @@
 //! What an answer tells of its call besides the updates, and how it is cancelled.
 
-use std::time::Duration;
+use std::{
+    net::TcpListener,
+    time::{Duration, Instant},
+};
 
 use aurora_chat::{Deadline, Update, Verdict};
 use aurora_client::{Prospect, Recording, Throttle};
@@ -41,6 +44,27 @@ async fn the_prospect_is_the_deadline_or_the_attempt_that_is_next() {
         panic!("{:?}", answer.prospect())
     };
     assert!(left <= LONG - Duration::from_millis(50), "{left:?}");
+}
+
+#[tokio::test]
+async fn while_a_connection_is_made_its_own_deadline_is_next() {
+    // TLS to a server that accepts and says nothing: the connection never stands.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("a bound socket has an address");
+    let mut tls = endpoint(&format!("https://{address}/v1"));
+    let upstream = Upstream::start(Reply::raw("").stall());
+    let mut plain = endpoint(&upstream.url());
+    for (endpoint, deadline) in [(&mut tls, Deadline::Connect), (&mut plain, Deadline::Headers)] {
+        endpoint.deadlines.connect = Some(LONG / 2);
+        endpoint.deadlines.headers = Some(LONG);
+        let mut answer = client().start(endpoint, request());
+        let begun = Instant::now();
+        while !matches!(answer.prospect(), Some(Prospect::GiveUp(next, left)) if next == deadline && left < LONG)
+        {
+            poll_a_while(&mut answer).await;
+            assert!(begun.elapsed() < LONG / 3, "{:?}", answer.prospect());
+        }
+    }
 }
 
 #[tokio::test]
