@@ -129,6 +129,14 @@ fn forms(silent: Duration, prospect: Option<Prospect>) -> Vec<String> {
             let left = seconds(left);
             vec![format!("tries again in {left} s"), format!("{left} s")]
         }
+        Some(Prospect::Resume(left)) => {
+            let left = seconds(left);
+            vec![
+                format!("waiting {silent} s, resumes in {left} s"),
+                format!("resumes in {left} s"),
+                format!("{left} s"),
+            ]
+        }
         Some(_) | None => vec![format!("waiting {silent} s"), format!("{silent} s")],
     }
 }

@@ -112,6 +112,8 @@ fn the_notice_stands_behind_the_answer_and_the_cursor_stays() {
     assert_eq!(terminal.0.borrow().screen().cursor_position(), (0, 5));
     quiet(&mut printer, Some(Prospect::Retry(Duration::from_secs(9))));
     assert_eq!(terminal.row(), "Hello (tries again in 9 s)");
+    quiet(&mut printer, Some(Prospect::Resume(Duration::from_millis(8_001))));
+    assert_eq!(terminal.row(), "Hello (waiting 12 s, resumes in 9 s)");
     update(&mut printer, &text(" there\n"));
     assert_eq!(terminal.rows()[..2], ["Hello there", ""]);
 }
