@@ -3,16 +3,20 @@
 use std::error::Error as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aurora_gateway::{Error, Options, Router, RouterBuilder, Server, Upstream};
-use aurora_streamlog::{Memory, MemoryOptions, Store};
+use aurora_streamlog::{Disk, DiskOptions, Fsync, Memory, MemoryOptions, Store};
 
 use crate::console;
 use crate::problem::{Problem, Result};
 use crate::settings::Settings;
-use crate::settings::file::StoreKind;
+use crate::settings::file::{self, StoreKind};
 use crate::settings::target::LOCAL;
 use crate::{signals, source};
+
+/// How much may be lost with the power where `fsync = "interval"`.
+const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Serves until a signal comes and streams have drained; returns the exit code.
 ///
@@ -64,9 +68,32 @@ fn store(settings: &Settings) -> Result<Arc<dyn Store>> {
             max_bytes,
             ..MemoryOptions::default()
         }))),
-        StoreKind::Disk => Err(Problem::config(
-            "streams.store: \"disk\" is not supported by this version; use memory",
-        )),
+        StoreKind::Disk => {
+            let path = match &streams.path {
+                Some(path) => path.value.clone(),
+                None => settings
+                    .data_dir
+                    .as_ref()
+                    .map(|folder| folder.value.join("streams"))
+                    .ok_or_else(|| {
+                        Problem::config("streams.path: is missing, and there is no data folder")
+                    })?,
+            };
+            let fsync = match streams.fsync.value {
+                file::Fsync::None => Fsync::None,
+                file::Fsync::Interval => Fsync::Interval(SYNC_INTERVAL),
+                file::Fsync::Group => Fsync::Group,
+            };
+            let options = DiskOptions {
+                keep,
+                max_bytes,
+                fsync,
+                ..DiskOptions::default()
+            };
+            let disk = Disk::open(&path, options)
+                .map_err(|error| Problem::config(format!("streams.path: {}: {error}", path.display())))?;
+            Ok(Arc::new(disk))
+        }
     }
 }
 

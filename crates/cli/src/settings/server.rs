@@ -67,7 +67,7 @@ impl Streams {
         let store = first([in_file(table.store)], StoreKind::default());
         let (keep, max_bytes) = match store.value {
             StoreKind::Memory => (Duration::from_secs(10 * 60), 256 << 20),
-            StoreKind::Disk => (Duration::from_secs(24 * 60 * 60), 4 << 30),
+            StoreKind::Disk => (Duration::from_secs(24 * 60 * 60), 1 << 30),
         };
         Self {
             store,

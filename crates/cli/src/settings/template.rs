@@ -49,6 +49,6 @@ pub(crate) const TEXT: &str = r#"# Aurora's configuration. Every line that is co
 # fsync = "group"                           # on disk: before an event is sent, many at once; or "interval", or "none"
 # grace = "15s"                             # how long an answer goes on when nobody reads it
 # keep = "10m"                              # how long a finished answer is kept; on disk "24h"
-# max_bytes = "256MiB"                      # for all answers together; on disk "4GiB"
+# max_bytes = "256MiB"                      # for all answers together; on disk "1GiB"
 # keepalive = "15s"                         # a comment line in a silent stream this often
 "#;
