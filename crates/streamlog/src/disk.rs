@@ -313,11 +313,8 @@ impl Shared {
                 None => catalog.orphan(&id),
             }
         }
-        for (lain, grave) in found.graves {
-            for number in &lain {
-                segments.pin(*number);
-            }
-            segments.release(&lain, Some(grave));
+        for (begin, id, grave) in found.graves {
+            segments.bury(begin, id, grave);
         }
         let shared = Self {
             options,

@@ -20,6 +20,11 @@ pub(super) trait Medium: Send + Sync + fmt::Debug {
         write_all_at(file, bytes, offset)
     }
 
+    /// Cuts the file off at the offset.
+    fn cut(&self, file: &File, offset: u64) -> io::Result<()> {
+        file.set_len(offset)
+    }
+
     /// Returns when what was written is on the disk.
     fn sync(&self, file: &File) -> io::Result<()> {
         file.sync_data()

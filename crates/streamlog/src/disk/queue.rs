@@ -10,9 +10,9 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::stream::Stream;
+use super::{segments::Grave, stream::Stream};
 use crate::{
-    Error, Owner,
+    Error, Owner, StreamId,
     lock::lock,
     pack::Packed,
     waiters::{Ticket, Waiters, Woken},
@@ -51,6 +51,12 @@ pub(super) enum Job {
         owner: Owner,
         done: Done,
     },
+    /// The thread's own: says once more that a stream is gone, which began in the segment `begin`.
+    Bury {
+        begin: u32,
+        id: StreamId,
+        grave: Grave,
+    },
     /// The thread's own: a stream whose time is over.
     Evict {
         stream: Arc<Stream>,
@@ -72,6 +78,7 @@ impl Job {
             | Self::Finish { .. }
             | Self::Adopt { .. }
             | Self::Remove { .. }
+            | Self::Bury { .. }
             | Self::Evict { .. }
             | Self::Sweep
             | Self::Close { .. } => 0,

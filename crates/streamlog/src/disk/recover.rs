@@ -18,6 +18,7 @@ use super::{
     file,
     frame::{self, Frame, Header, Place},
     reader::SegmentFile,
+    segments::Grave,
     stream::{BlockAt, Written},
 };
 use crate::{Error, NewStream, Owner, State, StreamId};
@@ -28,8 +29,8 @@ pub(super) struct Found {
     pub(super) streams: HashMap<StreamId, FoundStream>,
     /// Segments with their lengths.
     pub(super) segments: Vec<(u32, Arc<SegmentFile>, u64)>,
-    /// Streams that are gone: the segments in which they lay, and the one that says so.
-    pub(super) graves: Vec<(Vec<u32>, u32)>,
+    /// Streams that are gone, with the segments in which they began.
+    pub(super) graves: Vec<(u32, StreamId, Grave)>,
     /// Streams that had expired.
     pub(super) expired: Vec<(StreamId, Owner)>,
     /// The number of the next segment.
@@ -124,8 +125,13 @@ impl Found {
         }
         if let Frame::Drop { owner, has_expired } = *frame {
             let segments = self.streams.remove(&id).map(|stream| stream.written.segments);
-            self.graves
-                .extend(segments.map(|segments| (segments, place.segment)));
+            let grave = Grave {
+                owner,
+                has_expired,
+                segment: place.segment,
+            };
+            let begin = segments.and_then(|segments| segments.first().copied());
+            self.graves.extend(begin.map(|begin| (begin, id, grave)));
             if has_expired {
                 self.expired.push((id, owner));
             }

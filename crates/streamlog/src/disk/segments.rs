@@ -1,7 +1,9 @@
 //! Which segments are needed. A segment stays as long as a stream that is kept lies in it; so an open stream is never lost
 //! to cleaning up, however long it runs. No I/O here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+
+use crate::{Owner, StreamId};
 
 /// The segments there are.
 #[derive(Debug, Default)]
@@ -13,15 +15,24 @@ pub(super) struct Segments {
 #[derive(Debug, Default)]
 struct Segment {
     bytes: u64,
-    /// How many streams lie in it, and how many streams that were dropped in it begin in segments that are still there.
-    needed_by: usize,
-    /// The segments that say of streams which begin here that they are gone. Were one of them to go first, the streams
-    /// would be back after a restart.
-    graves: Vec<u32>,
+    /// How many streams that are kept lie in it.
+    streams: usize,
+    /// The streams that began here and are gone, as a frame in another segment says. Were that one to go first, they would
+    /// be back after a restart.
+    graves: HashMap<StreamId, Grave>,
+}
+
+/// That a stream is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Grave {
+    pub(super) owner: Owner,
+    pub(super) has_expired: bool,
+    /// The segment that says so.
+    pub(super) segment: u32,
 }
 
 impl Segments {
-    /// There is a segment of so many bytes.
+    /// There is a segment of so many bytes, or it has so many more.
     pub(super) fn add(&mut self, number: u32, bytes: u64) {
         self.bytes += bytes;
         self.segments.entry(number).or_default().bytes += bytes;
@@ -35,41 +46,47 @@ impl Segments {
     /// A stream lies in the segment.
     pub(super) fn pin(&mut self, number: u32) {
         if let Some(segment) = self.segments.get_mut(&number) {
-            segment.needed_by += 1;
+            segment.streams += 1;
         }
     }
 
-    /// A stream that lay in these segments, and began in the first, is gone; `grave` says so, if it could be written.
-    pub(super) fn release(&mut self, segments: &[u32], grave: Option<u32>) {
+    /// A stream that lay in these segments is gone.
+    pub(super) fn release(&mut self, segments: &[u32]) {
         for number in segments {
-            self.unpin(*number);
+            if let Some(segment) = self.segments.get_mut(number) {
+                segment.streams -= 1;
+            }
         }
-        if let (Some(begin), Some(grave)) = (segments.first(), grave)
-            && let Some(segment) = self.segments.get_mut(begin)
-            && *begin != grave
+    }
+
+    /// A frame says that a stream is gone which began in the segment `begin`.
+    pub(super) fn bury(&mut self, begin: u32, id: StreamId, grave: Grave) {
+        // In one segment, the two go together.
+        if let Some(segment) = self.segments.get_mut(&begin)
+            && begin != grave.segment
         {
-            segment.graves.push(grave);
-            self.pin(grave);
+            segment.graves.insert(id, grave);
         }
     }
 
-    /// Takes out a segment that nobody needs, other than the one that is being written.
-    pub(super) fn take_idle(&mut self, current: Option<u32>) -> Option<u32> {
+    /// A segment in which no stream lies that is kept, other than the one that is being written.
+    pub(super) fn idle(&self, current: Option<u32>) -> Option<u32> {
         let is_idle =
-            |(number, segment): &(&u32, &Segment)| segment.needed_by == 0 && Some(**number) != current;
-        let number = *self.segments.iter().find(is_idle)?.0;
-        let segment = self.segments.remove(&number)?;
-        self.bytes -= segment.bytes;
-        for grave in segment.graves {
-            self.unpin(grave);
-        }
-        Some(number)
+            |(number, segment): &(&u32, &Segment)| segment.streams == 0 && Some(**number) != current;
+        self.segments.iter().find(is_idle).map(|(number, _)| *number)
     }
 
-    fn unpin(&mut self, number: u32) {
-        if let Some(segment) = self.segments.get_mut(&number) {
-            segment.needed_by -= 1;
-        }
+    /// What has to be written again before the segment may go: the graves in it, with where the streams began.
+    pub(super) fn graves_in(&self, number: u32) -> Vec<(u32, StreamId, Grave)> {
+        let others = self.segments.iter().filter(|(begin, _)| **begin != number);
+        let graves = others
+            .flat_map(|(begin, segment)| segment.graves.iter().map(|(id, grave)| (*begin, *id, *grave)));
+        graves.filter(|(_, _, grave)| grave.segment == number).collect()
+    }
+
+    /// The segment is gone.
+    pub(super) fn remove(&mut self, number: u32) {
+        self.bytes -= self.segments.remove(&number).map_or(0, |segment| segment.bytes);
     }
 }
 
@@ -85,35 +102,49 @@ mod tests {
         segments
     }
 
-    fn idle(segments: &mut Segments, current: u32) -> Vec<u32> {
-        std::iter::from_fn(|| segments.take_idle(Some(current))).collect()
+    fn clean(segments: &mut Segments, current: u32) -> Vec<u32> {
+        let idle = std::iter::from_fn(|| {
+            let number = segments.idle(Some(current))?;
+            segments.remove(number);
+            Some(number)
+        });
+        idle.collect()
     }
 
     #[test]
     fn a_segment_stays_while_a_stream_lies_in_it() {
         let mut segments = segments(4);
-        for number in [1, 2, 3] {
+        for number in [1, 2, 2, 3] {
             segments.pin(number);
         }
-        segments.pin(2);
-        assert_eq!(idle(&mut segments, 4), [0; 0]);
-        segments.release(&[1, 2, 3], None);
-        assert_eq!(idle(&mut segments, 4), [1, 3]);
+        assert_eq!(clean(&mut segments, 4), [0; 0]);
+        segments.release(&[1, 2, 3]);
+        assert_eq!(clean(&mut segments, 4), [1, 3]);
         assert_eq!(segments.bytes(), 200);
-        segments.release(&[2], None);
-        assert_eq!(idle(&mut segments, 4), [2]);
+        segments.release(&[2]);
+        assert_eq!(clean(&mut segments, 4), [2]);
         assert_eq!(segments.bytes(), 100);
     }
 
     #[test]
-    fn what_says_that_a_stream_is_gone_stays_as_long_as_its_beginning() {
+    fn what_says_that_a_stream_is_gone_outlives_its_beginning() {
+        let (id, other) = (StreamId::from_bytes([1; 16]), StreamId::from_bytes([2; 16]));
+        let grave = |segment| Grave {
+            owner: Owner::ANYONE,
+            has_expired: true,
+            segment,
+        };
         let mut segments = segments(4);
-        // A long stream holds segment 1, in which a short one began that was dropped in segment 3.
-        segments.pin(1);
-        segments.pin(1);
-        segments.release(&[1], Some(3));
-        assert_eq!(idle(&mut segments, 4), [2]);
-        segments.release(&[1], Some(4));
-        assert_eq!(idle(&mut segments, 4), [1, 3]);
+        segments.bury(1, id, grave(3));
+        segments.bury(3, other, grave(3));
+        assert_eq!(segments.graves_in(3), [(1, id, grave(3))]);
+        assert_eq!(segments.graves_in(1), []);
+        segments.bury(1, id, grave(4));
+        assert_eq!(segments.graves_in(3), [], "it was written again");
+        assert_eq!(segments.graves_in(4), [(1, id, grave(4))]);
+        segments.remove(1);
+        assert_eq!(segments.graves_in(4), []);
+        segments.bury(1, id, grave(4));
+        assert_eq!(segments.graves_in(4), [], "what is gone cannot come back");
     }
 }

@@ -191,6 +191,13 @@ impl Thread {
                 };
                 frame::put(buffer, salt, stream.id, &frame);
             }
+            Job::Bury { id, grave, .. } => {
+                let frame = Frame::Drop {
+                    owner: grave.owner,
+                    has_expired: grave.has_expired,
+                };
+                frame::put(buffer, salt, *id, &frame);
+            }
             Job::Sweep | Job::Close { .. } => {}
         }
         let len = (buffer.len() - start) as u64;
@@ -218,7 +225,9 @@ impl Thread {
                     .find(&stream.id, owner, now)
                     .map(|_| ())
             }
-            Job::Create { .. } | Job::Evict { .. } | Job::Sweep | Job::Close { .. } => Ok(()),
+            Job::Create { .. } | Job::Bury { .. } | Job::Evict { .. } | Job::Sweep | Job::Close { .. } => {
+                Ok(())
+            }
         }
     }
 
@@ -330,7 +339,7 @@ impl Thread {
     /// shown, and that an adoption makes void.
     fn abandon(&mut self) {
         if let Some(current) = self.current.take() {
-            let _ = current.segment.file.set_len(current.len);
+            let _ = self.medium.cut(&current.segment.file, current.len);
             if self.unsynced.take().is_some() {
                 let _ = self.medium.sync(&current.segment.file);
             }
@@ -354,17 +363,29 @@ impl Thread {
             }
             // Room is needed most of all when nothing can be written.
             Job::Evict { stream } => self.let_go(&stream, Error::Expired, None),
-            Job::Sweep | Job::Close { .. } => {}
+            Job::Bury { .. } | Job::Sweep | Job::Close { .. } => {}
         }
     }
 
     /// Removes the segments that nobody needs.
     fn clean(&mut self) {
-        let current = self.current.as_ref().map(|current| current.number);
-        while let Some(number) = self.segments.take_idle(current) {
+        while let Some(number) = self
+            .segments
+            .idle(self.current.as_ref().map(|current| current.number))
+        {
+            // What says of streams that they are gone stays as long as their beginnings do; it moves on.
+            for (begin, id, grave) in self.segments.graves_in(number) {
+                self.encode(Job::Bury { begin, id, grave });
+            }
+            self.commit();
+            if !self.segments.graves_in(number).is_empty() {
+                // It could not be written. The next sweep tries again.
+                return;
+            }
+            self.segments.remove(number);
             self.shared.drop_segment(number);
             let removed = fs::remove_file(file::segment_path(&self.folder, number));
-            // One at a time and for good: what says that a stream is gone must not go before its beginning.
+            // One at a time and for good, in this order.
             if let Err(error) = removed.and_then(|()| file::sync_folder(&self.folder)) {
                 tracing::error!(
                     segment = number,

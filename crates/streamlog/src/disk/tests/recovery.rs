@@ -6,53 +6,6 @@ use std::{collections::HashMap, fs};
 use super::*;
 use crate::{Batch, disk::frame};
 
-const OWNER: Owner = Owner::from_bytes([3; 16]);
-
-fn options() -> Options {
-    Options {
-        fsync: Fsync::None,
-        ..Options::default()
-    }
-}
-
-fn new_stream() -> NewStream {
-    NewStream {
-        id: StreamId::random().unwrap(),
-        owner: OWNER,
-        created: SystemTime::now(),
-        header: b"header"[..].into(),
-    }
-}
-
-async fn write(writer: &mut dyn Writer, records: impl IntoIterator<Item = String>) {
-    for record in records {
-        writer.append(record.as_bytes()).unwrap();
-    }
-    writer.flush().await.unwrap();
-}
-
-/// What can be read without waiting.
-async fn read(log: &dyn Log, from: u64) -> Result<Vec<String>, Error> {
-    let (mut reader, mut batch, mut records) = (log.read(from), Batch::new(), Vec::new());
-    while reader.next_seq() < log.next_seq() {
-        assert!(reader.next_batch(&mut batch).await?);
-        records.extend(
-            batch
-                .iter()
-                .map(|record| String::from_utf8(record.to_vec()).unwrap()),
-        );
-    }
-    Ok(records)
-}
-
-async fn open(store: &Disk, id: StreamId) -> Arc<dyn Log> {
-    store.open(&id, &OWNER).await.unwrap()
-}
-
-fn record(n: usize) -> String {
-    format!("{{\"choices\":[{{\"delta\":{{\"content\":\" word {n}\"}}}}]}}")
-}
-
 fn segment(folder: &Folder) -> std::path::PathBuf {
     file::segment_path(folder.path(), 1)
 }

@@ -12,6 +12,7 @@ use crate::{
     disk::{
         frame::Place,
         queue::Job,
+        segments::Grave,
         stream::{BlockAt, Stream},
     },
     lock::lock,
@@ -75,6 +76,13 @@ impl Thread {
                 let _ = done.send(removed.map(|_| ()));
             }
             Job::Evict { stream } => self.let_go(&stream, Error::Expired, Some(number)),
+            Job::Bury { begin, id, grave } => {
+                let grave = Grave {
+                    segment: number,
+                    ..grave
+                };
+                self.segments.bury(begin, id, grave);
+            }
             Job::Sweep | Job::Close { .. } => {}
         }
     }
@@ -144,11 +152,20 @@ impl Thread {
         lock(&self.shared.catalog).grow(&stream.id, len as i64);
     }
 
-    /// The stream is gone, as a frame in the segment `grave` says, if it could be written.
-    pub(super) fn let_go(&mut self, stream: &Stream, why: Error, grave: Option<u32>) {
+    /// The stream is gone, as a frame in the segment `said_in` says, if it could be written.
+    pub(super) fn let_go(&mut self, stream: &Stream, why: Error, said_in: Option<u32>) {
+        let has_expired = matches!(why, Error::Expired);
         let (freed, segments) = stream.end(why);
         self.tails.bytes -= freed;
-        self.segments.release(&segments, grave);
+        self.segments.release(&segments);
+        if let (Some(begin), Some(segment)) = (segments.first(), said_in) {
+            let grave = Grave {
+                owner: stream.owner,
+                has_expired,
+                segment,
+            };
+            self.segments.bury(*begin, stream.id, grave);
+        }
     }
 }
 
