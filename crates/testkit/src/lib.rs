@@ -6,6 +6,7 @@
 //! their peer, and panic where a test is wrong.
 
 pub mod fixtures;
+mod gate;
 mod proxy;
 mod recording;
 mod reply;
@@ -13,6 +14,7 @@ mod request;
 mod server;
 mod upstream;
 
+pub use gate::Gate;
 pub use proxy::{FaultProxy, Faults};
 pub use reply::{Reply, Script};
 pub use request::Request;

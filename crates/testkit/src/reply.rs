@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
-use crate::Request;
+use crate::{Gate, Request};
 
 /// Which reply each request gets.
 #[derive(Clone)]
@@ -42,6 +42,7 @@ pub(crate) enum Framing {
 pub(crate) enum Step {
     Write(Vec<u8>),
     Wait(Duration),
+    Hold(Gate),
 }
 
 /// What happens after the last step.
@@ -184,6 +185,13 @@ impl Reply {
         self
     }
 
+    /// Waits until this gate is open.
+    #[must_use]
+    pub fn hold(mut self, gate: &Gate) -> Self {
+        self.steps.push(Step::Hold(gate.clone()));
+        self
+    }
+
     /// Writes these bytes `n` at a time, with a pause after each.
     ///
     /// # Panics
@@ -245,7 +253,7 @@ impl Step {
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Write(bytes) => bytes.len(),
-            Self::Wait(_) => 0,
+            Self::Wait(_) | Self::Hold(_) => 0,
         }
     }
 }

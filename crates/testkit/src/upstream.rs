@@ -189,6 +189,7 @@ async fn play(socket: &mut TcpStream, reply: &Reply, log: &Log) -> io::Result<bo
                 }
                 Step::Write(bytes) => writer.write_all(bytes).await?,
                 Step::Wait(pause) => tokio::time::sleep(*pause).await,
+                Step::Hold(gate) => gate.passed().await,
             }
             log.bytes_written.fetch_add(step.len(), Ordering::Relaxed);
         }

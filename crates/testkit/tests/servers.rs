@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aurora_testkit::{FaultProxy, Faults, Reply, Script, Upstream, fixtures};
+use aurora_testkit::{FaultProxy, Faults, Gate, Reply, Script, Upstream, fixtures};
 
 const LONG: Duration = Duration::from_secs(10);
 
@@ -77,6 +77,31 @@ fn waits_take_their_time_and_dropping_the_upstream_ends_them() {
     assert!(begun.elapsed() >= Duration::from_millis(60));
     drop(upstream);
     assert!(begun.elapsed() < LONG * 2);
+}
+
+#[test]
+fn a_gate_holds_every_reply_until_it_is_opened() {
+    let gate = Gate::new();
+    let upstream = Upstream::start(
+        Reply::sse(["data: a\n\n"])
+            .hold(&gate)
+            .piece("data: b\n\n")
+            .hold(&gate),
+    );
+    let mut sockets = [ask(upstream.addr()), ask(upstream.addr())];
+    for socket in &mut sockets {
+        read_until(socket, b"a\n\n\r\n");
+        socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        assert!(
+            socket.read(&mut [0]).is_err(),
+            "nothing comes through a closed gate"
+        );
+        socket.set_read_timeout(Some(LONG)).unwrap();
+    }
+    gate.open();
+    for socket in &mut sockets {
+        assert!(read_until(socket, b"0\r\n\r\n").ends_with(b"data: b\n\n\r\n0\r\n\r\n"));
+    }
 }
 
 #[test]
