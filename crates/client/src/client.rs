@@ -22,8 +22,8 @@ use crate::{
 /// those would garble what is said and recorded.
 const SHORTEST_SECRET: usize = 6;
 
-/// Makes calls to upstreams, and keeps their connections for the next ones. Cheap to clone; clones share connections, and the
-/// limits of [`Pace`](crate::Pace).
+/// Makes calls to upstreams, and keeps their connections for the next ones: 90 seconds, and no more than 128 to a host.
+/// Cheap to clone; clones share connections, and the limits of [`Pace`](crate::Pace).
 #[derive(Clone, Debug)]
 pub struct Client {
     pool: Pool,
