@@ -231,8 +231,12 @@ impl Driver {
         }
         self.span.in_scope(|| self.call.handle(input, now));
         self.progress.note(&self.call, now);
-        if let (Need::Wait | Need::Nothing, Some(place)) = (self.call.need(), &mut self.place) {
-            place.leave(self.call.measure().tokens());
+        if let Some(place) = &mut self.place {
+            match self.call.need() {
+                Need::Wait if self.call.resume_from().is_some() => place.lose(),
+                Need::Wait | Need::Nothing => place.leave(self.call.measure().tokens()),
+                Need::Turn | Need::Send | Need::Body => {}
+            }
         }
         log::ended(&self.span, &self.call, now);
         let spare = self.call.need() == Need::Nothing && self.call.is_whole();

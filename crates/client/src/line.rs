@@ -51,7 +51,7 @@ pub(crate) struct Place {
     pace: Pace,
     estimate: u64,
     ticket: Option<Ticket>,
-    /// It waits, or its attempt is under way.
+    /// It waits for its turn, or has it.
     present: bool,
     bell: Arc<Notify>,
 }
@@ -121,9 +121,15 @@ impl Place {
 
     /// The attempt is over, or none is wanted any more. `spent` is what it cost in tokens, if that is known.
     pub(crate) fn leave(&mut self, spent: Option<u64>) {
-        if let (true, Some(ticket), Ok(line)) = (self.present, self.ticket, &self.line) {
+        if let (Some(ticket), Ok(line)) = (self.ticket, &self.line) {
             line.leave(ticket, spent);
         }
+        self.present = false;
+    }
+
+    /// The connection was lost, and another is to carry on with the answer: its request waits for its turn, in the place
+    /// that the answer still has.
+    pub(crate) fn lose(&mut self) {
         self.present = false;
     }
 

@@ -25,7 +25,8 @@ const BYTES_A_TOKEN: u64 = 4;
 ///
 /// The calls of one [`Client`](crate::Client) and its clones to endpoints of the same name and address share these
 /// limits. Those that have to wait do so in the order of their first polls; every attempt of a call counts, and one
-/// that tries again keeps the call's place. Of two endpoints that differ only in their pace, the one called last sets it
+/// that tries again keeps the call's place. An answer whose connection was lost is under way until it is picked up or given
+/// up, and goes before those that have not begun. Of two endpoints that differ only in their pace, the one called last sets it
 /// for both, so that a changed configuration holds at once; a call without any limit waits for nothing and is
 /// not counted.
 ///
@@ -79,6 +80,15 @@ impl fmt::Display for Pace {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Ticket(u64);
 
+/// Who goes before whom, whatever their tickets: what holds its place waits for nobody who waits for a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// Its answer is to be picked up, and nobody else has got its place meanwhile.
+    Holds,
+    /// It has no place yet.
+    Comes,
+}
+
 /// Too many wait already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Full;
@@ -89,8 +99,8 @@ pub(crate) struct Queue {
     pace: Pace,
     requests: Option<Bucket>,
     tokens: Option<Bucket>,
-    /// With the estimate of each.
-    waiting: BTreeMap<Ticket, u64>,
+    /// In order, with what is to be charged to each.
+    waiting: BTreeMap<(Rank, Ticket), u64>,
     /// With what each was charged.
     running: BTreeMap<Ticket, u64>,
     next: u64,
@@ -132,23 +142,28 @@ impl Queue {
         Ticket(self.next)
     }
 
-    /// Lets a call wait for its turn, at the place its ticket gives it; `estimate` is what it may cost, in tokens.
+    /// Lets a call wait for its turn, at the place its ticket gives it; `estimate` is what it may cost, in tokens. A call that
+    /// was admitted and has not left asks for one more request for the same answer, which is charged already.
     ///
     /// # Errors
     ///
     /// [`Full`] if [`MAX_WAITING`] calls wait already.
     pub(crate) fn enqueue(&mut self, ticket: Ticket, estimate: u64) -> Result<(), Full> {
+        if self.running.contains_key(&ticket) {
+            self.waiting.insert((Rank::Holds, ticket), 0);
+            return Ok(());
+        }
         if self.waiting.len() >= MAX_WAITING {
             return Err(Full);
         }
-        self.waiting.insert(ticket, estimate);
+        self.waiting.insert((Rank::Comes, ticket), estimate);
         Ok(())
     }
 
     /// Admits the first call in the queue, if all limits have room for it. To be asked until it gives nothing.
     pub(crate) fn poll(&mut self, now: Duration) -> Option<Ticket> {
-        let (&ticket, &estimate) = self.waiting.first_key_value()?;
-        if !self.has_place() || self.ready_at(estimate, now) > now {
+        let (&(rank, ticket), &estimate) = self.waiting.first_key_value()?;
+        if !self.has_place(rank) || self.ready_at(estimate, now) > now {
             return None;
         }
         for (bucket, cost) in [(&mut self.requests, 1), (&mut self.tokens, estimate)] {
@@ -156,32 +171,34 @@ impl Queue {
                 bucket.take(cost, now);
             }
         }
-        self.waiting.remove(&ticket);
-        self.running.insert(ticket, estimate);
+        self.waiting.remove(&(rank, ticket));
+        self.running.entry(ticket).or_insert(estimate);
         Some(ticket)
     }
 
     /// When [`poll`](Self::poll) admits the first call, if nobody leaves before; `None` if only somebody's leaving helps,
     /// or nobody waits.
     pub(crate) fn wake_at(&self, now: Duration) -> Option<Duration> {
-        let (_, &estimate) = self.waiting.first_key_value()?;
-        self.has_place().then(|| self.ready_at(estimate, now))
+        let (&(rank, _), &estimate) = self.waiting.first_key_value()?;
+        self.has_place(rank).then(|| self.ready_at(estimate, now))
     }
 
     /// The first call that waits.
     pub(crate) fn first(&self) -> Option<Ticket> {
-        self.waiting.keys().next().copied()
+        self.waiting.keys().next().map(|(_, ticket)| *ticket)
     }
 
-    /// Whether this call was admitted and has not left.
+    /// Whether this call was admitted, and neither left nor waits again.
     pub(crate) fn is_running(&self, ticket: Ticket) -> bool {
-        self.running.contains_key(&ticket)
+        self.running.contains_key(&ticket) && !self.waiting.contains_key(&(Rank::Holds, ticket))
     }
 
     /// A call waits no more, or its attempt is over. `spent` is what the attempt cost in tokens, if that is known;
     /// otherwise the estimate stands.
     pub(crate) fn leave(&mut self, ticket: Ticket, spent: Option<u64>, now: Duration) {
-        self.waiting.remove(&ticket);
+        for rank in [Rank::Holds, Rank::Comes] {
+            self.waiting.remove(&(rank, ticket));
+        }
         let Some(charged) = self.running.remove(&ticket) else {
             return;
         };
@@ -196,9 +213,11 @@ impl Queue {
         self.waiting.is_empty() && self.running.is_empty() && full(&self.requests) && full(&self.tokens)
     }
 
-    fn has_place(&self) -> bool {
+    fn has_place(&self, rank: Rank) -> bool {
         let limit = self.pace.max_concurrent;
-        limit.is_none_or(|limit| self.running.len() < usize::try_from(limit.get()).unwrap_or(usize::MAX))
+        rank == Rank::Holds
+            || limit
+                .is_none_or(|limit| self.running.len() < usize::try_from(limit.get()).unwrap_or(usize::MAX))
     }
 
     fn ready_at(&self, estimate: u64, now: Duration) -> Duration {

@@ -101,6 +101,33 @@ fn a_call_that_tries_again_keeps_its_place() {
 }
 
 #[test]
+fn an_answer_that_is_picked_up_keeps_its_place_and_is_charged_once() {
+    let mut queue = Queue::new(pace(1, 2, 600), secs(0));
+    let (first, second) = (join(&mut queue, 1), join(&mut queue, 400));
+    assert_eq!(admitted(&mut queue, secs(0)), [first]);
+    queue.leave(first, None, secs(0));
+    assert_eq!(admitted(&mut queue, secs(0)), [second]);
+    // The first tries again and waits for the place of the second, which must not wait behind it.
+    queue.enqueue(first, 1).unwrap();
+    queue.enqueue(second, 400).unwrap();
+    assert!(!queue.is_running(second));
+    assert_eq!(queue.wake_at(secs(0)), Some(secs(30)), "it is a request");
+    assert_eq!(admitted(&mut queue, secs(30)), [second]);
+    assert!(queue.is_running(second));
+    queue.leave(second, Some(600), secs(30));
+    assert_eq!(admitted(&mut queue, secs(60)), [first]);
+    queue.leave(first, None, secs(60));
+    queue.set_pace(pace(1, 0, 600), secs(60));
+    join(&mut queue, 600);
+    let missing = Duration::from_millis(200);
+    assert_eq!(
+        queue.wake_at(secs(60)),
+        Some(secs(60) + missing),
+        "602 were spent, 600 came in"
+    );
+}
+
+#[test]
 fn the_queue_is_bounded() {
     let mut queue = Queue::new(pace(1, 0, 0), secs(0));
     for _ in 0..MAX_WAITING {
@@ -174,6 +201,8 @@ struct Plan {
     estimate: u64,
     takes_ms: u64,
     spends: Option<u64>,
+    /// Its connection is lost after this long, and its answer picked up.
+    loses_ms: Option<u64>,
     /// It gives up if it waits this long.
     patience_ms: Option<u64>,
 }
@@ -181,25 +210,47 @@ struct Plan {
 fn plan() -> impl Strategy<Value = Plan> {
     let spends = proptest::option::of(0_u64..200);
     let patience = proptest::option::weighted(0.2, 0_u64..60_000);
-    (0_u64..20_000, 0_u64..150, 0_u64..90_000, spends, patience).prop_map(
-        |(arrives_ms, estimate, takes_ms, spends, patience_ms)| Plan {
+    let loses = proptest::option::weighted(0.2, 0_u64..30_000);
+    (0_u64..20_000, 0_u64..150, 0_u64..90_000, spends, loses, patience).prop_map(
+        |(arrives_ms, estimate, takes_ms, spends, loses_ms, patience_ms)| Plan {
             arrives_ms,
             estimate,
             takes_ms,
             spends,
+            loses_ms,
             patience_ms,
         },
     )
 }
 
-/// Plays the plans against a queue, looking at it only when something happens or when it asks for it. Gives the
-/// admissions in order, and how many were left waiting for ever.
-fn simulate(pace: Pace, plans: &[Plan]) -> (Vec<(Duration, Ticket, usize)>, usize) {
-    enum Event {
-        Arrive,
-        Leave(Ticket, Option<u64>),
-        LosePatience(Ticket),
-    }
+/// One turn that was given.
+struct Admission {
+    at: Duration,
+    ticket: Ticket,
+    /// What the call had in mind.
+    plan: usize,
+    /// It is to pick an answer up.
+    again: bool,
+}
+
+/// What became of all plans.
+struct Outcome {
+    admissions: Vec<Admission>,
+    /// The most calls that were under way at once.
+    most: usize,
+    /// How many were left waiting for ever.
+    forgotten: usize,
+}
+
+enum Event {
+    Arrive,
+    Lose(Ticket),
+    Leave(Ticket, Option<u64>),
+    LosePatience(Ticket),
+}
+
+/// Plays the plans against a queue, looking at it only when something happens or when it asks for it.
+fn simulate(pace: Pace, plans: &[Plan]) -> Outcome {
     let mut queue = Queue::new(pace, Duration::ZERO);
     let mut events: Vec<(Duration, usize, Event)> = Vec::new();
     let mut now = Duration::ZERO;
@@ -207,43 +258,64 @@ fn simulate(pace: Pace, plans: &[Plan]) -> (Vec<(Duration, Ticket, usize)>, usiz
         now += Duration::from_millis(plan.arrives_ms);
         events.push((now, n, Event::Arrive));
     }
-    let (mut admissions, mut plan_of) = (Vec::new(), BTreeMap::new());
+    let (mut plan_of, mut begun) = (BTreeMap::new(), BTreeMap::new());
+    let (mut admissions, mut most) = (Vec::new(), 0);
     now = Duration::ZERO;
     loop {
         while let Some(ticket) = queue.poll(now) {
-            let n = plan_of[&ticket];
-            let plan: &Plan = &plans[n];
-            admissions.push((now, ticket, n));
-            let end = now + Duration::from_millis(plan.takes_ms);
-            events.push((end, n, Event::Leave(ticket, plan.spends)));
+            let plan: usize = plan_of[&ticket];
+            let again = begun.insert(ticket, true).is_some();
+            admissions.push(Admission {
+                at: now,
+                ticket,
+                plan,
+                again,
+            });
+            let Plan {
+                takes_ms,
+                loses_ms,
+                spends,
+                ..
+            } = plans[plan];
+            let loses = loses_ms.filter(|loses| !again && *loses < takes_ms);
+            let event = match loses {
+                Some(_) => Event::Lose(ticket),
+                None => Event::Leave(ticket, spends),
+            };
+            let until = now + Duration::from_millis(loses.unwrap_or(takes_ms));
+            events.push((until, plan, event));
         }
+        most = most.max(queue.running.len());
         let next = (0..events.len()).min_by_key(|&at| events[at].0);
         let wake = queue.wake_at(now);
-        match next {
-            Some(at) if wake.is_none_or(|wake| events[at].0 <= wake) => {
-                let (time, n, event) = events.swap_remove(at);
-                now = time;
-                match event {
-                    Event::Arrive => {
-                        let ticket = join(&mut queue, plans[n].estimate);
-                        plan_of.insert(ticket, n);
-                        if let Some(patience) = plans[n].patience_ms {
-                            let until = now + Duration::from_millis(patience);
-                            events.push((until, n, Event::LosePatience(ticket)));
-                        }
-                    }
-                    Event::Leave(ticket, spent) => queue.leave(ticket, spent, now),
-                    Event::LosePatience(ticket) if !queue.is_running(ticket) => {
-                        queue.leave(ticket, None, now)
-                    }
-                    Event::LosePatience(_) => {}
+        let Some(next) = next.filter(|&at| wake.is_none_or(|wake| events[at].0 <= wake)) else {
+            match wake {
+                Some(wake) => now = wake,
+                None => break,
+            }
+            continue;
+        };
+        let (time, n, event) = events.swap_remove(next);
+        now = time;
+        match event {
+            Event::Arrive => {
+                let ticket = join(&mut queue, plans[n].estimate);
+                plan_of.insert(ticket, n);
+                if let Some(patience) = plans[n].patience_ms {
+                    let until = now + Duration::from_millis(patience);
+                    events.push((until, n, Event::LosePatience(ticket)));
                 }
             }
-            _ => match wake {
-                Some(wake) => now = wake,
-                None => return (admissions, queue.waiting.len()),
-            },
+            Event::Lose(ticket) => queue.enqueue(ticket, plans[n].estimate).unwrap(),
+            Event::Leave(ticket, spent) => queue.leave(ticket, spent, now),
+            Event::LosePatience(ticket) if !queue.is_running(ticket) => queue.leave(ticket, None, now),
+            Event::LosePatience(_) => {}
         }
+    }
+    Outcome {
+        admissions,
+        most,
+        forgotten: queue.waiting.len() + queue.running.len(),
     }
 }
 
@@ -258,22 +330,18 @@ proptest! {
         requests in 0_u32..20,
         tokens in prop_oneof![Just(0_u32), 1_u32..500],
     ) {
-        let (admissions, forgotten) = simulate(pace(at_once, requests, tokens), &plans);
+        let Outcome { admissions, most, forgotten } = simulate(pace(at_once, requests, tokens), &plans);
         prop_assert_eq!(forgotten, 0);
+        prop_assert!(at_once == 0 || most <= at_once as usize, "{most} at once");
+        let begun: Vec<&Admission> = admissions.iter().filter(|admission| !admission.again).collect();
         let impatient = plans.iter().filter(|plan| plan.patience_ms.is_some()).count();
-        prop_assert!(admissions.len() + impatient >= plans.len());
-        prop_assert!(admissions.is_sorted_by(|a, b| a.1 < b.1 && a.0 <= b.0), "in order");
+        prop_assert!(begun.len() + impatient >= plans.len());
+        prop_assert!(begun.is_sorted_by(|a, b| a.ticket < b.ticket && a.at <= b.at), "in order");
 
-        for (n, &(from, ..)) in admissions.iter().enumerate() {
-            for (count, (to, ..)) in admissions[n..].iter().enumerate() {
-                let allowed = u128::from(requests) * (MINUTE + (*to - from).as_nanos());
+        for (n, Admission { at: from, .. }) in admissions.iter().enumerate() {
+            for (count, Admission { at: to, .. }) in admissions[n..].iter().enumerate() {
+                let allowed = u128::from(requests) * (MINUTE + (*to - *from).as_nanos());
                 prop_assert!(requests == 0 || (count as u128 + 1) * MINUTE <= allowed, "{requests} a minute");
-            }
-            if at_once > 0 {
-                let running = admissions[..=n].iter().filter(|(began, _, plan)| {
-                    *began + Duration::from_millis(plans[*plan].takes_ms) > from
-                });
-                prop_assert!(running.count() <= at_once as usize, "{at_once} at once");
             }
         }
     }
@@ -284,15 +352,17 @@ proptest! {
         tokens in 1_u32..300,
     ) {
         plans.iter_mut().for_each(|plan| plan.spends = None);
-        let (admissions, _) = simulate(pace(0, 0, tokens), &plans);
+        let mut admissions = simulate(pace(0, 0, tokens), &plans).admissions;
+        // Who picks an answer up has paid for it.
+        admissions.retain(|admission| !admission.again);
         for n in 0..admissions.len() {
             let mut spent = 0;
-            for &(to, _, plan) in &admissions[n..] {
+            for Admission { at, plan, .. } in &admissions[n..] {
                 // The last of a window may be larger than the whole budget, if the bucket was full.
-                let last = u128::from(plans[plan].estimate.min(u64::from(tokens)));
-                let allowed = u128::from(tokens) * (MINUTE + (to - admissions[n].0).as_nanos());
+                let last = u128::from(plans[*plan].estimate.min(u64::from(tokens)));
+                let allowed = u128::from(tokens) * (MINUTE + (*at - admissions[n].at).as_nanos());
                 prop_assert!((spent + last) * MINUTE <= allowed);
-                spent += u128::from(plans[plan].estimate);
+                spent += u128::from(plans[*plan].estimate);
             }
         }
     }

@@ -15,6 +15,7 @@ use crate::{
     LONG, Told, client, endpoint,
     recordings::{Sink, parse},
     request,
+    resuming::{cut, from, seen},
 };
 
 fn held(upstream: &Upstream, pace: Pace) -> Endpoint {
@@ -170,6 +171,25 @@ async fn a_retry_is_a_request() {
         (Verdict::TimedOut(Deadline::Total), 1)
     );
     assert_eq!(upstream.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_picked_up_keeps_its_place() {
+    let upstream = Upstream::start(Script::with(|n, request| match n {
+        0 => cut(),
+        _ => from(seen(request)),
+    }));
+    let (client, endpoint) = (client(), held(&upstream, at_once(1)));
+    // The second waits while the first is cut and has no connection.
+    let (first, second) = tokio::join!(call(&client, &endpoint), call(&client, &endpoint));
+    assert_eq!(
+        (first.verdict(), second.verdict()),
+        (Verdict::Complete, Verdict::Complete)
+    );
+    assert_eq!(first.text(), second.text());
+    let requests = upstream.requests();
+    let methods: Vec<&str> = requests.iter().map(|request| request.method.as_str()).collect();
+    assert_eq!(methods, ["POST", "GET", "POST"]);
 }
 
 #[tokio::test]

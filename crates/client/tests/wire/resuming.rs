@@ -16,13 +16,18 @@ fn events() -> Vec<String> {
     fixtures::with_cursors(STREAM, &fixtures::sse_answer(&TEXTS))
 }
 
+/// The first events, and a cut.
+pub(crate) fn cut() -> Reply {
+    Reply::sse(&events()[..4]).header("x-stream-id", STREAM).cut()
+}
+
 /// The events from this place on, in one response.
-fn from(seq: usize) -> Reply {
+pub(crate) fn from(seq: usize) -> Reply {
     Reply::sse(&events()[seq..]).header("x-stream-id", STREAM)
 }
 
 /// How many events a request says that it has.
-fn seen(request: &Request) -> usize {
+pub(crate) fn seen(request: &Request) -> usize {
     let cursor = request.header("last-event-id").map(|id| {
         let seq = id.strip_prefix(STREAM).and_then(|rest| rest.strip_prefix('.'));
         seq.and_then(|seq| seq.parse::<usize>().ok())
@@ -140,7 +145,6 @@ async fn a_connection_that_falls_silent_is_picked_up_and_one_that_stays_silent_i
 
 #[tokio::test]
 async fn a_server_that_forgot_the_stream_interrupts_it_and_a_busy_one_does_not() {
-    let cut = || Reply::sse(&events()[..4]).header("x-stream-id", STREAM).cut();
     for status in [400, 401, 403, 404, 410] {
         let gone = Reply::json(status, &fixtures::error_body(status, "we forgot it"));
         let upstream = Upstream::start(Script::sequence([cut(), gone]));
