@@ -3,6 +3,7 @@
 mod crash;
 mod faults;
 mod keeping;
+mod model;
 mod recovery;
 
 use super::*;
