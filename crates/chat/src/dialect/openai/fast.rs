@@ -1,13 +1,13 @@
 //! The short way for the chunks that make up nearly all of an answer.
 //!
 //! Within one answer chunks are byte-identical except for the string that holds the text (and a string of random
-//! padding, `obfuscation`, where OpenAI sends it). So the last chunk that was parsed in full is kept as a template. If
-//! the next one is equal to it around those strings, its delta is the string between them, and nothing else need be
-//! parsed.
+//! padding, `obfuscation`, where OpenAI sends it, and a `usage` that counts on, where every chunk has one). So the last
+//! chunk that was parsed in full is kept as a template. If the next one is equal to it around those places, its delta is
+//! the string between them, and nothing but the usage need be parsed.
 //!
 //! Why this is exact: JSON is read from left to right. After the template's head the parser is where a string begins;
 //! whatever valid string stands there, after it the parser is where it was in the template, and the tail means what it
-//! meant there. The state of the reader is what it was after the template, since any other event drops it, and reading
+//! meant there. The same goes for a value that is parsed whole and is an object. The state of the reader is what it was after the template, since any other event drops it, and reading
 //! the same fields twice changes nothing. What is not plainly so (an empty string, a bad escape) is left to the full
 //! parser. The property tests compare the two on mutated chunks.
 //!
@@ -17,12 +17,28 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
-use crate::Delta;
+use super::payload::usage;
+use crate::{Delta, Usage};
 
 /// The longest chunk that is kept as a template, in bytes. Real ones have a few hundred.
 const TEMPLATE_MAX: usize = 16 << 10;
+
+/// The longest `usage` that is read by itself, in bytes.
+const USAGE_MAX: usize = 2 << 10;
+
+/// How many objects and lists it may hold: far below the depth at which the parser gives up, which counts from the
+/// outside of the chunk.
+const USAGE_NESTING: usize = 16;
+
+/// What a chunk that follows the template says.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Hit {
+    pub(super) delta: Delta,
+    /// The counts, where they are not those of the template.
+    pub(super) usage: Option<Usage>,
+}
 
 /// The last chunk that was parsed in full, if the short way can follow it.
 #[derive(Clone, Debug, Default)]
@@ -35,8 +51,10 @@ struct Template {
     kind: Kind,
     /// The bytes before the first string's content, its opening quote included.
     head: String,
-    /// The bytes after the last string's content, its closing quote included.
+    /// The bytes after the last string's content and its closing quote; up to the usage, if there is one after it.
     tail: String,
+    /// Where there is a usage after the strings: the bytes after it.
+    after_usage: Option<String>,
     /// Where there is padding: the bytes between the two strings' contents, and whether the padding comes first.
     between: Option<(String, bool)>,
 }
@@ -48,13 +66,13 @@ enum Kind {
 }
 
 impl Fast {
-    /// The one delta of a chunk that follows the template. `None` says nothing about the chunk: parse it.
-    pub(super) fn read(&self, data: &str) -> Option<Delta> {
+    /// What a chunk says that follows the template. `None` says nothing about the chunk: parse it.
+    pub(super) fn read(&self, data: &str) -> Option<Hit> {
         let template = self.template.as_ref()?;
         let rest = data.strip_prefix(template.head.as_str())?;
         let (first, rest) = string(rest)?;
-        let content = match &template.between {
-            None => (rest == template.tail).then_some(first)?,
+        let (content, rest) = match &template.between {
+            None => (first, rest),
             Some((between, padding_first)) => {
                 let (second, rest) = string(rest.strip_prefix(between.as_str())?)?;
                 let (content, padding) = if *padding_first {
@@ -62,17 +80,25 @@ impl Fast {
                 } else {
                     (first, second)
                 };
-                (rest == template.tail && !padding.contains('\\')).then_some(content)?
+                (!padding.contains('\\')).then_some((content, rest))?
             }
+        };
+        let usage = match &template.after_usage {
+            None => (rest == template.tail).then_some(None)?,
+            Some(after) => Some(counts(
+                rest.strip_prefix(template.tail.as_str())?
+                    .strip_suffix(after.as_str())?,
+            )?),
         };
         let text = unescape(content)?;
         if text.is_empty() {
             return None;
         }
-        Some(match template.kind {
+        let delta = match template.kind {
             Kind::Text => Delta::Text(text.into_owned()),
             Kind::Reasoning => Delta::Reasoning(text.into_owned()),
-        })
+        };
+        Some(Hit { delta, usage })
     }
 
     /// Forgets the template: the reader's state is about to change.
@@ -83,8 +109,12 @@ impl Fast {
     /// Makes a chunk the template, given all the deltas the full parser found in it.
     pub(super) fn learn(&mut self, data: &str, deltas: &[Delta]) {
         self.template = match deltas {
-            [Delta::Text(text)] if data.len() <= TEMPLATE_MAX => Template::of(data, Kind::Text, text),
-            [Delta::Reasoning(text)] if data.len() <= TEMPLATE_MAX => {
+            [Delta::Text(text)] | [Delta::Text(text), Delta::Usage(_)] if data.len() <= TEMPLATE_MAX => {
+                Template::of(data, Kind::Text, text)
+            }
+            [Delta::Reasoning(text)] | [Delta::Reasoning(text), Delta::Usage(_)]
+                if data.len() <= TEMPLATE_MAX =>
+            {
                 Template::of(data, Kind::Reasoning, text)
             }
             _ => None,
@@ -100,6 +130,8 @@ struct Places<'a> {
     choices: [Choice<'a>; 1],
     #[serde(borrow)]
     obfuscation: Option<&'a RawValue>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -123,6 +155,7 @@ impl Template {
         let Places {
             choices: [Choice { delta }],
             obfuscation,
+            usage,
         } = serde_json::from_str(data).ok()?;
         let source = match kind {
             Kind::Text => delta.content?,
@@ -149,10 +182,17 @@ impl Template {
             Some(padding) => (content.clone(), padding.clone()),
         };
         // `string` eats the closing quote, so the pieces after a string begin behind it.
+        let behind = last.end + 1;
+        // One that stands before the strings is part of the head.
+        let counting = usage
+            .filter(|raw| raw.get().starts_with('{'))
+            .and_then(|raw| place(data, raw))
+            .filter(|usage| usage.start >= behind);
         Some(Self {
             kind,
             head: data[..first.start].to_owned(),
-            tail: data[last.end + 1..].to_owned(),
+            tail: data[behind..counting.as_ref().map_or(data.len(), |usage| usage.start)].to_owned(),
+            after_usage: counting.map(|usage| data[usage.end..].to_owned()),
             between: padding.map(|padding| {
                 (
                     data[first.end + 1..last.start].to_owned(),
@@ -165,13 +205,28 @@ impl Template {
 
 /// Where the content of a raw string stands in the data it was borrowed from; `None` if it is no string.
 fn inside(data: &str, raw: &RawValue) -> Option<Range<usize>> {
-    let raw = raw.get();
-    if !raw.starts_with('"') || raw.len() < 2 {
+    if !raw.get().starts_with('"') || raw.get().len() < 2 {
         return None;
     }
-    let start = (raw.as_ptr() as usize).checked_sub(data.as_ptr() as usize)? + 1;
-    let range = start..start + raw.len() - 2;
+    let whole = place(data, raw)?;
+    Some(whole.start + 1..whole.end - 1)
+}
+
+/// Where a raw value stands in the data it was borrowed from.
+fn place(data: &str, raw: &RawValue) -> Option<Range<usize>> {
+    let raw = raw.get();
+    let start = (raw.as_ptr() as usize).checked_sub(data.as_ptr() as usize)?;
+    let range = start..start + raw.len();
     data.get(range.clone()).is_some().then_some(range)
+}
+
+/// The counts of a usage that is a whole value and gives some.
+fn counts(text: &str) -> Option<Usage> {
+    let nested = || text.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count();
+    if text.len() > USAGE_MAX || nested() > USAGE_NESTING {
+        return None;
+    }
+    usage(&serde_json::from_str::<Value>(text).ok()?)
 }
 
 /// Splits at the quote that closes a string: its content, still escaped, and what comes after the quote. `None` if there
@@ -206,8 +261,8 @@ mod tests {
 
     use super::super::{Flow, Reader};
 
-    /// Shapes of chunks, with `@` for the text (its quotes included) and `#` for padding.
-    const SHAPES: [&str; 9] = [
+    /// Shapes of chunks, with `@` for the text (its quotes included), `#` for padding and `%` for the padding's length.
+    const SHAPES: [&str; 12] = [
         r#"{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":@},"logprobs":null,"finish_reason":null}],"usage":null}"#,
         r#"{"choices":[{"delta":{"content":@}}],"obfuscation":"\#"}"#,
         r#"{"obfuscation":"\#","choices":[{"index":0,"delta":{"role":"assistant","content":@}}]}"#,
@@ -217,10 +272,17 @@ mod tests {
         r#"{"choices":[{"delta":{"content":@,"content":"last"}}]}"#,
         r#"{"choices":[{"delta":{"content":@}}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
         r#"{"choices":[{"delta":{"content":@},"finish_reason":"stop"}]}"#,
+        r#"{"choices":[{"delta":{"content":@}}],"usage":{"prompt_tokens":1,"completion_tokens":%,"details":[{}]},"x":0}"#,
+        r#"{"choices":[{"delta":{"reasoning":@}}],"obfuscation":"\#","usage": {"prompt_tokens":%} }"#,
+        r#"{"usage":{"prompt_tokens":%},"choices":[{"delta":{"content":@}}]}"#,
     ];
 
     fn fill(shape: &str, text: &str, padding: &str) -> String {
-        shape.replace("\\#", padding).replacen('@', text, 1)
+        let length = padding.len().to_string();
+        shape
+            .replace("\\#", padding)
+            .replace('%', &length)
+            .replacen('@', text, 1)
     }
 
     /// Reads the same events with and without the short way, and asserts that everything observable is the same.
@@ -247,7 +309,7 @@ mod tests {
 
     #[test]
     fn follows_real_chunks() {
-        for (shape, expected) in SHAPES.iter().zip([4, 4, 4, 4, 4, 4, 0, 3, 0]) {
+        for (shape, expected) in SHAPES.iter().zip([4, 4, 4, 4, 4, 4, 0, 4, 0, 4, 4, 0]) {
             let events = ["a", "b\\n\\\"", "\\ud83d\\ude00", "{\\\"x\\\":[]}", "é"];
             let events: Vec<_> = events
                 .iter()
@@ -272,6 +334,42 @@ mod tests {
         ] {
             let events = [fill(SHAPES[0], "\"x\"", ""), fill(SHAPES[0], text, "")];
             assert_eq!(compare(&events), 0, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_usage_is_followed_only_where_it_is_an_object_with_counts() {
+        let chunk = |usage: &str| {
+            format!(
+                r#"{{"choices":[{{"delta":{{"content":"a"}}}}],"usage":{usage},"x_groq":{{"usage":{{"prompt_tokens":9}}}}}}"#
+            )
+        };
+        let deep = format!(
+            r#"{{"prompt_tokens":1,"x":{}{}}}"#,
+            "[".repeat(126),
+            "]".repeat(126)
+        );
+        for (usage, hits) in [
+            (r#"{"prompt_tokens":2,"completion_tokens":"3"}"#, 1),
+            ("\n{\"prompt_tokens\" : 2 }\n", 1),
+            (r#"{"prompt_tokens":1,"prompt_tokens":2}"#, 1),
+            ("{}", 0),
+            ("null", 0),
+            ("5", 0),
+            (r#"[{"prompt_tokens":2}]"#, 0),
+            (r#"{"prompt_tokens":1e999}"#, 0),
+            (r#"{"prompt_tokens":NaN}"#, 0),
+            (r#"{"prompt_tokens":2},"usage":{"prompt_tokens":3}"#, 0),
+            (r#"{"prompt_tokens":2}}"#, 0),
+            (deep.as_str(), 0),
+        ] {
+            let events = [
+                chunk(r#"{"prompt_tokens":1}"#),
+                chunk(usage),
+                chunk(r#"{"prompt_tokens":1}"#),
+            ];
+            assert_eq!(compare(&events[..2]), hits, "{usage}");
+            compare(&events);
         }
     }
 

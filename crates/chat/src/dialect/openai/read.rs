@@ -92,9 +92,12 @@ impl Reader {
             self.done = true;
             return Ok(Flow::Done);
         }
-        if let Some(delta) = self.fast.read(trimmed) {
+        if let Some(hit) = self.fast.read(trimmed) {
             self.streamed = true;
-            out.push(delta);
+            out.push(hit.delta);
+            if let Some(usage) = hit.usage {
+                self.push_usage(usage, out);
+            }
             if let Some(kept) = &mut self.kept {
                 kept.push(data.to_owned());
             }
@@ -239,10 +242,7 @@ impl Reader {
             chunk.get("x_groq").and_then(|groq| groq.get("usage")),
         ];
         if let Some(usage) = counts.into_iter().flatten().find_map(usage) {
-            // Usage on every chunk (opencode-cmd-provider#213) is news only when it changes.
-            if self.usage.replace(usage) != Some(usage) {
-                out.push(Delta::Usage(usage));
-            }
+            self.push_usage(usage, out);
         }
         if skipped {
             return Ok(self.warn(
@@ -325,6 +325,13 @@ impl Reader {
         if !text.is_empty() {
             self.streamed = true;
             out.push(kind(text));
+        }
+    }
+
+    /// Usage on every chunk (opencode-cmd-provider#213) is news only when it changes.
+    fn push_usage(&mut self, usage: Usage, out: &mut Vec<Delta>) {
+        if self.usage.replace(usage) != Some(usage) {
+            out.push(Delta::Usage(usage));
         }
     }
 
