@@ -125,7 +125,7 @@ impl Recording {
             at: Duration::ZERO,
             progress: progress.clone(),
         };
-        let passages = futures_util::stream::unfold(player, |mut player| async move {
+        let passages = futures_util::stream::unfold(Box::new(player), |mut player| async move {
             let passage = player.next().await?;
             Some((passage, player))
         });
