@@ -105,6 +105,7 @@ impl Endpoint {
             requests_per_minute: self.requests_per_minute.value,
             tokens_per_minute: self.tokens_per_minute.value,
         };
+        upstream.on_drop = self.on_drop.value;
         upstream.deadlines = Deadlines {
             connect: self.connect_timeout.value,
             headers: self.headers_timeout.value,

@@ -14,7 +14,7 @@ use tracing::Span;
 
 use crate::{
     Passage, Verbatim,
-    call::{BodyEnd, Call, Input, Need},
+    call::{Ask, BodyEnd, Call, Input, Need},
     clock::Clock,
     line::Place,
     log,
@@ -186,7 +186,7 @@ impl Driver {
             // The future is large, and made once an attempt.
             Ok(outgoing) => {
                 log::sending(&self.span, &self.call, outgoing);
-                let sending = outgoing.send(self.call.resume_from());
+                let sending = outgoing.send(self.call.ask());
                 let sending = Box::pin(self.progress.sending(sending));
                 self.clock.bound(self.call.wake_at(), sending).await
             }
@@ -234,7 +234,7 @@ impl Driver {
         self.progress.note(&self.call, now);
         if let Some(place) = &mut self.place {
             match self.call.need() {
-                Need::Wait if self.call.resume_from().is_some() => place.lose(),
+                Need::Wait if matches!(self.call.ask(), Ask::Rest(_)) => place.lose(),
                 Need::Wait | Need::Nothing => place.leave(self.call.measure().tokens()),
                 Need::Turn | Need::Send | Need::Body => {}
             }

@@ -13,18 +13,19 @@ use std::time::Duration;
 
 use aurora_chat::{Conclusion, Deadline, End, Ending, Failure, FailureKind, Limit, Notice, Start};
 
-pub(crate) use interface::{BodyEnd, Head, Input, Need, Terms};
+pub(crate) use interface::{Ask, BodyEnd, Head, Input, Need, Terms};
 
 use outbox::Outbox;
 use recovery::redirected;
 
 use crate::{
     Passage,
+    continuation::MAX_CONTINUED,
     deadlines::Phase,
     measure::Measure,
     progress::Prospect,
     reading::{Found, Reading, Step},
-    resume::{ResumeFrom, Tries},
+    resume::Tries,
     retry::Hints,
 };
 
@@ -58,6 +59,8 @@ pub(crate) struct Call {
     tries: Option<Tries>,
     /// How many connections were picked up.
     resumed: u32,
+    /// How often the answer was continued by another one.
+    continued: u32,
 }
 
 #[derive(Debug)]
@@ -104,6 +107,7 @@ impl Call {
             lost: None,
             tries: None,
             resumed: 0,
+            continued: 0,
         }
     }
 
@@ -124,9 +128,15 @@ impl Call {
         }
     }
 
-    /// What is to be sent: the request, or, if this says so, one for the rest of its stream.
-    pub(crate) fn resume_from(&self) -> Option<ResumeFrom<'_>> {
-        self.lost.as_ref()?.resume_from()
+    /// What is to be sent.
+    pub(crate) fn ask(&self) -> Ask<'_> {
+        let Some(lost) = &self.lost else {
+            return Ask::Answer;
+        };
+        match lost.resume_from() {
+            Some(from) => Ask::Rest(from),
+            None => lost.partial().map_or(Ask::Answer, Ask::Continuation),
+        }
     }
 
     /// The next thing to tell the consumer.
@@ -249,7 +259,10 @@ impl Call {
             200..=299 if self.lost.is_some() => return self.pick_up(&head, now),
             200..=299 => {
                 let key = self.terms.key.clone();
-                let reading = Reading::new(&head, self.terms.limits, key, self.verbatim);
+                let mut reading = Reading::new(&head, self.terms.limits, key, self.verbatim);
+                if self.terms.continues && !self.verbatim {
+                    reading = reading.keeping_text();
+                }
                 self.stream = head.stream;
                 State::Reading {
                     reading: Box::new(reading),
@@ -312,15 +325,14 @@ impl Call {
     fn handle_end(&mut self, end: BodyEnd, now: Duration) {
         match &mut self.state {
             State::Reading { reading, .. } if reading.resume_from().is_some() => {
-                let loss = match end {
-                    BodyEnd::Proper => Failure::new(FailureKind::UnexpectedEnd, "the stream broke off"),
-                    BodyEnd::Failed(failure) => failure,
-                };
-                self.lose(&loss, now);
+                self.lose(&loss_of(end), now);
             }
             State::Reading { reading, .. } => {
                 let result = reading.finish(&mut self.found);
                 self.tell_found(now);
+                if result.is_ok() && self.can_continue() {
+                    return self.lose(&loss_of(end), now);
+                }
                 match (result, end) {
                     (Ok(()), BodyEnd::Proper) => self.conclude(Ending::Eof),
                     (Ok(()), BodyEnd::Failed(failure)) => self.conclude(Ending::Failure(failure)),
@@ -340,6 +352,10 @@ impl Call {
 
     fn abort(&mut self, failure: Failure, now: Duration) {
         self.return_lost();
+        if let State::Reading { reading, .. } = &mut self.state {
+            reading.settle(&mut self.found);
+            self.tell_found(now);
+        }
         match self.state {
             State::Reading { .. } => self.conclude(Ending::Failure(failure)),
             State::Ended { .. } => {}
@@ -352,6 +368,12 @@ impl Call {
     fn is_lost_when_idle(&self) -> bool {
         matches!(&self.state, State::Reading { reading, .. } if reading.resume_from().is_some())
             && self.tries.is_none()
+    }
+
+    /// Whether another answer may go on from this one.
+    fn can_continue(&self) -> bool {
+        matches!(&self.state, State::Reading { reading, .. } if reading.partial().is_some())
+            && self.continued < MAX_CONTINUED
     }
 
     /// When a lost connection is not waited for any longer.
@@ -449,6 +471,14 @@ fn start(terms: &Terms, reading: &Reading, stream: &mut Option<String>) -> Start
         model: reading.model().unwrap_or(&terms.model).to_owned(),
         endpoint: terms.endpoint.clone(),
         stream: stream.take(),
+    }
+}
+
+/// How a connection was lost whose body ended before its answer.
+fn loss_of(end: BodyEnd) -> Failure {
+    match end {
+        BodyEnd::Proper => Failure::new(FailureKind::UnexpectedEnd, "the stream broke off"),
+        BodyEnd::Failed(failure) => failure,
     }
 }
 

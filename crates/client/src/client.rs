@@ -9,7 +9,7 @@ use std::{
 use aurora_chat::{ChatRequest, dialect::openai};
 
 use crate::{
-    Answer, Dialect, Endpoint, Error, Verbatim,
+    Answer, Dialect, Endpoint, Error, OnDrop, Verbatim,
     answer::drive,
     call::{Call, Terms},
     line::Lines,
@@ -55,7 +55,8 @@ impl Client {
     }
 
     /// As [`start`](Self::start), together with the data of the events that the answer is read from: the same call,
-    /// which has the same updates. It costs one copy of every event.
+    /// which has the same updates. It costs one copy of every event. [`OnDrop::Continue`] has no effect on it: the events
+    /// of two answers are not those of one.
     #[must_use]
     pub fn start_verbatim(&self, endpoint: &Endpoint, request: ChatRequest) -> Verbatim {
         self.prepare(endpoint, request, true, None)
@@ -94,6 +95,7 @@ impl Client {
                 .api_key
                 .clone()
                 .filter(|key| key.expose().len() >= SHORTEST_SECRET),
+            continues: endpoint.on_drop == OnDrop::Continue,
             seed: RandomState::new().hash_one(0),
         };
         let span = log::span(&terms);
@@ -102,7 +104,10 @@ impl Client {
             Dialect::OpenAi => ("/chat/completions", openai::request_body(&request)),
         };
         let recorder = sink.map(|sink| Recorder::new(sink, &terms, &body));
-        let outgoing = self.pool.request(endpoint, path, body);
+        let mut outgoing = self.pool.request(endpoint, path, body);
+        if terms.continues {
+            outgoing = outgoing.map(|outgoing| outgoing.keeping(request));
+        }
         let mut call = Call::new(terms);
         if verbatim {
             call = call.verbatim();

@@ -29,6 +29,9 @@ pub struct Endpoint {
     pub retries: u32,
     /// How fast calls may follow each other; no limits by default.
     pub pace: Pace,
+    /// What is done when the connection is lost in mid-answer and the server does not keep the stream. Nothing by
+    /// default: the call ends as interrupted.
+    pub on_drop: OnDrop,
     /// Every value is marked as sensitive, so that `Debug` does not show it.
     pub(crate) headers: HeaderMap,
 }
@@ -49,6 +52,24 @@ pub enum Dialect {
     /// OpenAI chat completions.
     #[default]
     OpenAi,
+}
+
+/// What is done about an answer whose connection was lost, where the server cannot replay it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OnDrop {
+    /// Nothing: what has come is all there is.
+    #[default]
+    Stop,
+    /// Another request asks to go on from what has come, which it holds as the beginning of the assistant's turn, at most
+    /// 4 times a call. For servers that know `continue_final_message` (vLLM, SGLang) or go on from a last assistant
+    /// message by themselves (llama.cpp). Only for answers that so far are nothing but text.
+    ///
+    /// A new answer is paid for, and a limit on its tokens counts anew. Of what it repeats, at least 3 characters with a
+    /// letter or digit among them and at most 64 KiB, nothing is told twice. A
+    /// [`Notice::Warning`](aurora_chat::Notice::Warning) of kind `continued` stands at the seam. The text is kept for
+    /// this, within [`Limits::answer`].
+    Continue,
 }
 
 /// How long each phase of a call may take; `None` is for ever. Time is wall time: a laptop's sleep counts, and is seen
@@ -102,6 +123,7 @@ impl Endpoint {
             limits: Limits::default(),
             retries: 4,
             pace: Pace::default(),
+            on_drop: OnDrop::default(),
             headers: HeaderMap::new(),
         })
     }

@@ -46,6 +46,7 @@ mod call;
 mod client;
 mod clock;
 mod connect;
+mod continuation;
 mod deadlines;
 mod endpoint;
 mod error;
@@ -65,7 +66,7 @@ mod verbatim;
 
 pub use answer::Answer;
 pub use client::Client;
-pub use endpoint::{BaseUrl, Deadlines, Dialect, Endpoint, Limits, Secret};
+pub use endpoint::{BaseUrl, Deadlines, Dialect, Endpoint, Limits, OnDrop, Secret};
 pub use error::Error;
 pub use pace::Pace;
 pub use progress::Prospect;

@@ -13,6 +13,7 @@ use aurora_sse::{DecodeError, Decoder, Event, Item};
 use crate::{
     Limits, Secret,
     call::Head,
+    continuation::Partial,
     resume::{Cursors, Place, ResumeFrom},
 };
 
@@ -22,6 +23,8 @@ pub(crate) struct Reading {
     reader: Reader,
     /// The place in the stream, where the server keeps streams.
     cursors: Option<Cursors>,
+    /// What has come, if the answer is to be continued after a loss.
+    partial: Option<Partial>,
     limits: Limits,
     key: Option<Secret>,
     /// The answer's bytes so far.
@@ -67,23 +70,25 @@ pub(crate) struct Found {
 impl Reading {
     /// The body of the response with this head; `events` is whether the events themselves are wanted.
     pub(crate) fn new(head: &Head, limits: Limits, key: Option<Secret>, events: bool) -> Self {
-        let form = if head.promises_events() {
-            Form::events(limits)
-        } else {
-            Form::Unknown
-        };
         Self {
-            form,
+            form: Form::of(head, limits),
             reader: match events {
                 true => Reader::new().keeping_events(),
                 false => Reader::new(),
             },
             cursors: head.stream.as_deref().and_then(Cursors::new),
+            partial: None,
             limits,
             key,
             answer: 0,
             heard: false,
         }
+    }
+
+    /// The same, with the text kept so that the answer can be continued.
+    pub(crate) fn keeping_text(mut self) -> Self {
+        self.partial = Some(Partial::default());
+        self
     }
 
     /// Whether the first event has come.
@@ -99,10 +104,32 @@ impl Reading {
     /// The place from which the rest can be asked for if the connection is lost now: the server keeps streams, and the
     /// answer is not whole yet.
     pub(crate) fn resume_from(&self) -> Option<ResumeFrom<'_>> {
-        let open = self.reader.finish_reason().is_none() && !self.reader.is_done();
         let events = !matches!(self.form, Form::Whole(_));
         let cursors = self.cursors.as_ref().filter(|cursors| cursors.can_resume());
-        cursors.filter(|_| open && events).map(Cursors::resume_from)
+        cursors
+            .filter(|_| self.is_open() && events)
+            .map(Cursors::resume_from)
+    }
+
+    /// The text from which the answer can be continued if the connection is lost now.
+    pub(crate) fn partial(&self) -> Option<&str> {
+        let partial = self.partial.as_ref().filter(|_| self.is_open());
+        partial.and_then(Partial::text)
+    }
+
+    /// Whether the answer is not whole yet.
+    fn is_open(&self) -> bool {
+        self.reader.finish_reason().is_none() && !self.reader.is_done()
+    }
+
+    /// Another answer, of which this is the head, continues this one.
+    pub(crate) fn go_on(&mut self, head: &Head) {
+        self.form = Form::of(head, self.limits);
+        self.reader = Reader::new();
+        self.cursors = None;
+        if let Some(partial) = &mut self.partial {
+            partial.go_on();
+        }
     }
 
     /// Another connection goes on where this one was lost. What the loss has cut off of an event comes again.
@@ -113,9 +140,10 @@ impl Reading {
         }
     }
 
-    /// Whether this connection brought an event that no earlier one had.
+    /// Whether this connection brought an event that no earlier one had, or more of the text.
     pub(crate) fn has_advanced(&self) -> bool {
         self.cursors.as_ref().is_some_and(Cursors::has_advanced)
+            || self.partial.as_ref().is_some_and(Partial::has_advanced)
     }
 
     /// Reads up to the end of the next event, and cuts off what was read. What was found before a failure is in `found`.
@@ -156,12 +184,25 @@ impl Reading {
                 return Ok(Step::Event);
             }
         }
-        let step = read(&mut self.reader, &item, self.key.as_ref(), found)?;
+        let step = read(&mut self.reader, &item, self.key.as_ref(), found);
         self.answer += found.deltas.iter().map(weight).sum::<usize>();
-        if self.answer > self.limits.answer {
-            return Err(answer_limit(self.limits.answer));
+        if let Some(partial) = &mut self.partial {
+            partial.take(found);
+            if !matches!(step, Ok(Step::Event)) {
+                partial.finish(found);
+            }
         }
-        Ok(step)
+        match step {
+            Ok(_) if self.answer > self.limits.answer => Err(answer_limit(self.limits.answer)),
+            step => step,
+        }
+    }
+
+    /// Gives what is held back of the text, since nothing more of it is wanted.
+    pub(crate) fn settle(&mut self, found: &mut Found) {
+        if let Some(partial) = &mut self.partial {
+            partial.finish(found);
+        }
     }
 
     /// Reads what is left once no more bytes come: an event without its blank line, a bare JSON error without its
@@ -197,6 +238,10 @@ impl Reading {
                 }
             }
         }
+        if let Some(partial) = &mut self.partial {
+            partial.take(found);
+            partial.finish(found);
+        }
         Ok(())
     }
 
@@ -221,6 +266,13 @@ impl fmt::Debug for Reading {
 }
 
 impl Form {
+    fn of(head: &Head, limits: Limits) -> Self {
+        match head.promises_events() {
+            true => Self::events(limits),
+            false => Self::Unknown,
+        }
+    }
+
     fn events(limits: Limits) -> Self {
         Self::Events(Box::new(
             Decoder::new().with_limit(limits.event).with_stray_lines(),

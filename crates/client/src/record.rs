@@ -59,6 +59,8 @@ pub(crate) struct TermsLine {
     requests_per_minute: Option<NonZeroU32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tokens_per_minute: Option<NonZeroU32>,
+    #[serde(default)]
+    continues: bool,
     seed: u64,
 }
 
@@ -245,6 +247,7 @@ impl TermsLine {
             max_concurrent: terms.pace.max_concurrent,
             requests_per_minute: terms.pace.requests_per_minute,
             tokens_per_minute: terms.pace.tokens_per_minute,
+            continues: terms.continues,
             seed: terms.seed,
         }
     }
@@ -272,6 +275,7 @@ impl TermsLine {
                 requests_per_minute: self.requests_per_minute,
                 tokens_per_minute: self.tokens_per_minute,
             },
+            continues: self.continues,
             key: None,
             seed: self.seed,
         }

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use aurora_chat::{Deadline, Failure, FailureKind, Limit};
+use aurora_chat::{ChatRequest, Deadline, Failure, FailureKind, Limit, dialect::openai};
 use bytes::Bytes;
 use reqwest::{
     Response,
@@ -18,9 +18,9 @@ use reqwest::{
 
 use crate::{
     Deadlines, Endpoint, Error,
-    call::Head,
+    call::{Ask, Head},
     connect::{ConnectWithin, TooLate},
-    resume::ResumeFrom,
+    continuation,
     retry::Hints,
 };
 
@@ -56,6 +56,8 @@ pub(crate) struct Outgoing {
     streams: String,
     headers: HeaderMap,
     body: Bytes,
+    /// What the body was made of, where its answer may have to be continued.
+    request: Option<Box<ChatRequest>>,
     deadlines: Deadlines,
 }
 
@@ -92,6 +94,7 @@ impl Pool {
             streams: endpoint.base_url.join("/streams"),
             headers: headers(endpoint)?,
             body: body.into(),
+            request: None,
             deadlines: endpoint.deadlines,
         })
     }
@@ -155,15 +158,25 @@ impl Outgoing {
         &self.body
     }
 
-    /// Sends the request, or asks for the rest of its stream, and waits for the response's head.
-    pub(crate) async fn send(&self, rest: Option<ResumeFrom<'_>>) -> Result<Response, Unsent> {
-        let request = match rest {
-            None => self
-                .client
-                .post(&self.url)
-                .headers(self.headers.clone())
-                .body(self.body.clone()),
-            Some(rest) => {
+    /// Keeps the request so that its answer can be continued.
+    pub(crate) fn keeping(mut self, request: ChatRequest) -> Self {
+        self.request = Some(Box::new(request));
+        self
+    }
+
+    /// Sends what is asked for, and waits for the response's head.
+    pub(crate) async fn send(&self, ask: Ask<'_>) -> Result<Response, Unsent> {
+        let post = |body: Bytes| {
+            let request = self.client.post(&self.url).headers(self.headers.clone());
+            request.body(body)
+        };
+        let request = match (ask, &self.request) {
+            (Ask::Continuation(partial), Some(request)) => {
+                post(openai::request_body(&continuation::request(request, partial)).into())
+            }
+            // A continuation is asked for only where the request was kept.
+            (Ask::Answer | Ask::Continuation(_), _) => post(self.body.clone()),
+            (Ask::Rest(rest), _) => {
                 let mut headers = self.headers.clone();
                 headers.remove(header::CONTENT_TYPE);
                 let request = self.client.get(format!("{}/{}", self.streams, rest.stream));

@@ -9,6 +9,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use aurora_client::OnDrop;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -55,6 +56,7 @@ pub(crate) struct EndpointTable {
     pub(crate) max_concurrent: Option<At<Option<NonZeroU32>>>,
     pub(crate) requests_per_minute: Option<At<Option<NonZeroU32>>>,
     pub(crate) tokens_per_minute: Option<At<Option<NonZeroU32>>>,
+    pub(crate) on_drop: Option<At<OnDrop>>,
 }
 
 /// Where a key is to be looked up. A key itself never stands in the file.
@@ -195,6 +197,7 @@ impl Walk<'_> {
                 "max_concurrent" => table.max_concurrent = self.rate(&at, value),
                 "requests_per_minute" => table.requests_per_minute = self.rate(&at, value),
                 "tokens_per_minute" => table.tokens_per_minute = self.rate(&at, value),
+                "on_drop" => table.on_drop = self.text(&at, value, units::on_drop),
                 _ => self.unknown_at(
                     &at,
                     value,
@@ -213,6 +216,7 @@ impl Walk<'_> {
                         "max_concurrent",
                         "requests_per_minute",
                         "tokens_per_minute",
+                        "on_drop",
                     ],
                 ),
             }

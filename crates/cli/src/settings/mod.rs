@@ -21,6 +21,8 @@ pub(crate) mod target;
 pub(crate) mod template;
 pub(crate) mod units;
 
+use aurora_client::OnDrop;
+
 use crate::args::{Common, Timeout};
 use crate::problem::{Problem, Result};
 use file::{At, EndpointTable, File, KeyPlace};
@@ -104,6 +106,8 @@ pub(crate) struct Endpoint {
     pub(crate) max_concurrent: Sourced<Option<NonZeroU32>>,
     pub(crate) requests_per_minute: Sourced<Option<NonZeroU32>>,
     pub(crate) tokens_per_minute: Sourced<Option<NonZeroU32>>,
+    /// What is done about an answer whose connection is lost.
+    pub(crate) on_drop: Sourced<OnDrop>,
 }
 
 /// Reads the configuration file and puts all settings together.
@@ -323,6 +327,7 @@ impl Calls {
             max_concurrent: first([in_file(table.max_concurrent)], None),
             requests_per_minute: first([in_file(table.requests_per_minute)], None),
             tokens_per_minute: first([in_file(table.tokens_per_minute)], None),
+            on_drop: first([in_file(table.on_drop)], OnDrop::Stop),
         }
     }
 }

@@ -121,6 +121,9 @@ fn entries(settings: &Settings) -> Vec<Entry> {
         list.add("max_concurrent", &endpoint.max_concurrent, rate);
         list.add("requests_per_minute", &endpoint.requests_per_minute, rate);
         list.add("tokens_per_minute", &endpoint.tokens_per_minute, rate);
+        list.add("on_drop", &endpoint.on_drop, |on_drop| {
+            json!(units::show_on_drop(*on_drop))
+        });
     }
     list.table = "aliases".to_owned();
     for (name, target) in &settings.aliases {

@@ -23,6 +23,7 @@ pub(crate) const TEXT: &str = r#"# Aurora's configuration. Every line that is co
 # max_concurrent = "off"                    # or how many calls at once; more wait in order (in one aurora process)
 # requests_per_minute = "off"               # or how many calls a minute; as many may come at once
 # tokens_per_minute = "off"                 # or how many tokens a minute, estimated before a call and counted after it
+# on_drop = "stop"                          # or "continue": ask the server to go on from what had come (vLLM, SGLang, llama.cpp)
 
 # Other names of models. "gpt-3.5-turbo" means the default model unless it is set here.
 # [aliases]

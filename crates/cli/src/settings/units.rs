@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use aurora_client::OnDrop;
+
 /// The longest duration that is accepted: far beyond any use, and small enough that adding it to a clock is safe.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
@@ -91,6 +93,26 @@ pub(crate) fn show_size(bytes: usize) -> String {
         _ if bytes.is_multiple_of(1 << 20) => format!("{}MiB", bytes >> 20),
         _ if bytes.is_multiple_of(1 << 10) => format!("{}KiB", bytes >> 10),
         _ => bytes.to_string(),
+    }
+}
+
+/// What is done about an answer whose connection is lost.
+///
+/// # Errors
+/// A message that names the choices.
+pub(crate) fn on_drop(text: &str) -> Result<OnDrop, String> {
+    match text {
+        "stop" => Ok(OnDrop::Stop),
+        "continue" => Ok(OnDrop::Continue),
+        _ => Err(format!("\"{text}\" is neither \"stop\" nor \"continue\"")),
+    }
+}
+
+/// As [`on_drop`] reads it.
+pub(crate) fn show_on_drop(on_drop: OnDrop) -> &'static str {
+    match on_drop {
+        OnDrop::Continue => "continue",
+        _ => "stop",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use aurora_chat::Failure;
 
-use crate::{Deadlines, Limits, Pace, Secret, retry::Hints};
+use crate::{Deadlines, Limits, Pace, Secret, resume::ResumeFrom, retry::Hints};
 
 /// The terms of a call.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub(crate) struct Terms {
     pub(crate) retries: u32,
     /// With any limit, every attempt waits for its turn.
     pub(crate) pace: Pace,
+    /// A text whose connection is lost is continued by another request.
+    pub(crate) continues: bool,
     /// Masked wherever a server repeats it.
     pub(crate) key: Option<Secret>,
     /// What the waits between attempts are drawn from.
@@ -26,8 +28,7 @@ pub(crate) struct Terms {
 pub(crate) enum Need {
     /// Wait for the call's turn; then [`Input::Turn`] or [`Input::Unsent`].
     Turn,
-    /// Send the request, or ask for the rest of its stream where [`Call::resume_from`] says so; then [`Input::Head`] or
-    /// [`Input::Unsent`].
+    /// Send what [`Call::ask`] says; then [`Input::Head`] or [`Input::Unsent`].
     Send,
     /// Read the response's body; then [`Input::Bytes`] or [`Input::End`].
     Body,
@@ -35,6 +36,17 @@ pub(crate) enum Need {
     Wait,
     /// Nothing more: the call has ended.
     Nothing,
+}
+
+/// What is to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ask<'a> {
+    /// The request.
+    Answer,
+    /// The rest of the stream in which the server keeps the answer.
+    Rest(ResumeFrom<'a>),
+    /// Another answer, which goes on from this text.
+    Continuation(&'a str),
 }
 
 /// The head of a response.

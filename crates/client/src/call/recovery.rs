@@ -99,7 +99,7 @@ impl Call {
         }
     }
 
-    /// The connection of a stream that its server keeps was lost in mid-answer, or is as good as lost.
+    /// The connection was lost in mid-answer, or is as good as lost, and there is a way to the rest.
     pub(super) fn lose(&mut self, loss: &Failure, now: Duration) {
         let state = std::mem::replace(&mut self.state, State::Sending);
         if let State::Reading { reading, .. } = state {
@@ -133,7 +133,7 @@ impl Call {
     /// The server answers the try to pick the lost connection up.
     pub(super) fn pick_up(&mut self, head: &Head, now: Duration) {
         let Some(from) = self.lost.as_ref().and_then(|reading| reading.resume_from()) else {
-            return;
+            return self.go_on(head, now);
         };
         if let Some(other) = head.stream.as_deref().filter(|other| *other != from.stream) {
             let message = format!(
@@ -156,6 +156,17 @@ impl Call {
         self.resumed = self.resumed.saturating_add(1);
         tracing::info!(cursor, "the lost connection was picked up");
         self.outbox.notify(Notice::Resume { cursor });
+    }
+
+    /// The server answers the request for a continuation.
+    fn go_on(&mut self, head: &Head, now: Duration) {
+        if let Some(mut reading) = self.lost.take() {
+            reading.go_on(head);
+            let last_byte = Some(now);
+            self.state = State::Reading { reading, last_byte };
+            self.continued += 1;
+            tracing::warn!("the answer is continued by another one");
+        }
     }
 
     /// The lost connection is not picked up, for this reason: what it brought is all there is.

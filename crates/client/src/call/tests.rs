@@ -7,6 +7,7 @@ use super::*;
 use crate::{Deadlines, Limits, Pace, Secret};
 
 mod bodies;
+mod continuing;
 mod cutting;
 mod resuming;
 mod turns;
@@ -27,6 +28,7 @@ fn call_with(change: impl FnOnce(&mut Terms)) -> Call {
         deadlines: Deadlines::default(),
         limits: Limits::default(),
         retries: 4,
+        continues: false,
         pace: Pace::default(),
         key: Some(Secret::new("hunter2hunter2")),
         seed: 1,

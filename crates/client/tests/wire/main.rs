@@ -1,6 +1,7 @@
 //! Calls over real loopback sockets, against an upstream that does what real ones do and worse.
 
 mod connections;
+mod continuing;
 mod deadlines;
 mod endings;
 mod pace;

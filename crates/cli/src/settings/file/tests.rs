@@ -27,6 +27,7 @@ retries = 0
 max_concurrent = 32
 requests_per_minute = 60
 tokens_per_minute = "off"
+on_drop = "continue"
 [aliases]
 "gpt-3.5-turbo" = "mine/small"
 [server]
@@ -104,6 +105,13 @@ keepalive = "15s"
     ] {
         assert_eq!(found, &Some(At { value, line }));
     }
+    assert_eq!(
+        mine.on_drop,
+        Some(At {
+            value: OnDrop::Continue,
+            line: 16
+        })
+    );
     assert_eq!(file.aliases["gpt-3.5-turbo"].value, "mine/small");
     assert_eq!(file.server.listen.unwrap().value, "127.0.0.1:0".parse().unwrap());
     assert_eq!(file.server.drain.unwrap().value, Duration::ZERO);
@@ -203,6 +211,10 @@ fn every_mistake_names_file_line_and_key() {
         (
             "[endpoints.openai]\nretries = 1\nrequests_per_minute = 1.5",
             "config.toml:3: endpoints.openai.requests_per_minute: is a whole number from 1",
+        ),
+        (
+            "[endpoints.openai]\non_drop = \"retry\"",
+            "config.toml:2: endpoints.openai.on_drop: \"retry\" is neither \"stop\" nor \"continue\"",
         ),
         (
             "[endpoints.openai]\ntokens_per_minute = \"90k\"",

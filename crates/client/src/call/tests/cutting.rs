@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{
-    resuming::{events, kept_head, lost},
+    resuming::{events, kept_head, lost, resume_from},
     *,
 };
 
@@ -41,13 +41,11 @@ fn play(call: &mut Call, stream: &[String], mishaps: Vec<Mishap>, chunk: usize, 
             }
             Need::Body | Need::Turn => panic!("all of a body is fed below, and nothing limits the endpoint"),
             Need::Send => {
-                let from = call
-                    .resume_from()
-                    .map_or(0, |from| from.seq.map_or(0, |seq| seq as usize + 1));
+                let from = resume_from(call).map_or(0, |from| from.seq.map_or(0, |seq| seq as usize + 1));
                 // A request that is refused before its stream begins is another matter: it is sent again.
                 let mishap = mishaps
                     .next()
-                    .filter(|mishap| call.resume_from().is_some() || matches!(mishap, Mishap::Cut(..)));
+                    .filter(|mishap| resume_from(call).is_some() || matches!(mishap, Mishap::Cut(..)));
                 let body = stream[from.saturating_sub(back)..].concat();
                 let (bytes, ended) = match mishap {
                     None => (body.len(), BodyEnd::Proper),

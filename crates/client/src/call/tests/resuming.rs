@@ -42,8 +42,15 @@ fn asking() -> (Call, Duration) {
     (call, at)
 }
 
+pub(super) fn resume_from(call: &Call) -> Option<resume::ResumeFrom<'_>> {
+    match call.ask() {
+        Ask::Rest(from) => Some(from),
+        Ask::Answer | Ask::Continuation(_) => None,
+    }
+}
+
 fn cursor(call: &Call) -> Option<String> {
-    call.resume_from().and_then(|from| from.cursor())
+    resume_from(call).and_then(|from| from.cursor())
 }
 
 fn resumes(updates: &[Update]) -> Vec<&str> {
@@ -68,7 +75,7 @@ fn a_lost_connection_is_picked_up_after_the_last_whole_event() {
     let (mut call, at) = asking();
     assert_eq!(cursor(&call).as_deref(), Some("kept-stream.1"));
     call.handle_head(kept_head(200), at);
-    assert_eq!(call.resume_from(), None);
+    assert_eq!(resume_from(&call), None);
     call.handle_bytes(events(&["Hel", "lo"])[2..].concat().as_bytes(), at);
     let updates = updates(&mut call);
     assert_eq!(
@@ -109,7 +116,7 @@ fn before_the_first_event_the_whole_stream_is_asked_for() {
     let at = call.wake_at().unwrap();
     call.handle_time(at);
     assert_eq!(
-        call.resume_from(),
+        resume_from(&call),
         Some(resume::ResumeFrom {
             stream: STREAM,
             seq: None
@@ -346,7 +353,7 @@ fn a_loss_before_the_first_delta_keeps_the_attempt_and_an_error_after_it_may_sti
     call.handle_head(kept_head(200), at);
     let error = fixtures::with_cursors(STREAM, &[fixtures::role(), fixtures::error(503, "busy")]);
     call.handle_bytes(error[1].as_bytes(), at);
-    assert_eq!((call.need(), call.resume_from()), (Need::Wait, None));
+    assert_eq!((call.need(), resume_from(&call)), (Need::Wait, None));
     let updates = updates(&mut call);
     assert!(matches!(
         updates[..],
