@@ -18,6 +18,9 @@ use crate::{Batch, Error, Owner, StreamId};
 /// It leaves room above the 8 MiB that one event of an upstream may have.
 pub const MAX_RECORD: usize = 16 << 20;
 
+/// How many bytes a writer's [last records](Writer::append_last) may have together: 64 KiB.
+pub const MAX_LAST: usize = 64 << 10;
+
 /// What a stream begins with.
 #[derive(Clone, Debug)]
 pub struct NewStream {
@@ -110,6 +113,15 @@ pub trait Writer: Send + fmt::Debug {
     /// and the writer is as before.
     fn append(&mut self, record: &[u8]) -> Result<u64, Error>;
 
+    /// As [`append`](Self::append), for a record that says how the stream ends: there is room for it, [`MAX_LAST`] bytes for
+    /// all such records, when the stream is as long as it may be and when nothing was flushed. So a stream that is cut
+    /// short can say so.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RecordTooLarge`]. The record is not appended then, and the writer is as before.
+    fn append_last(&mut self, record: &[u8]) -> Result<u64, Error>;
+
     /// Hands what was appended to the store. `Ready` says that the store has taken it, not that it is on a disk; readers
     /// see it once it is as safe as the store promises. `Pending` says that the store is behind, and wakes the task when
     /// it has room.
@@ -142,6 +154,17 @@ impl dyn Writer + '_ {
     pub async fn flush(&mut self) -> Result<(), Error> {
         poll_fn(|cx| self.poll_flush(cx)).await
     }
+}
+
+/// How many bytes of last records there are with this one.
+pub(crate) fn last_bytes(before: usize, record: &[u8]) -> Result<usize, Error> {
+    let len = record.len();
+    let all = before.saturating_add(len);
+    if all > MAX_LAST {
+        let limit = MAX_LAST - before;
+        return Err(Error::RecordTooLarge { len, limit });
+    }
+    Ok(all)
 }
 
 /// A stream as its readers see it.

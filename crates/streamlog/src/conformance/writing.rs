@@ -1,7 +1,7 @@
 //! What a writer may do, and what becomes of it.
 
 use super::{OWNER, check, create, open, read_all, records, write};
-use crate::{Batch, Error, MAX_RECORD, NewStream, State, Store, StreamId};
+use crate::{Batch, Error, MAX_LAST, MAX_RECORD, NewStream, State, Store, StreamId, Writer};
 
 pub(super) async fn suite(store: &dyn Store) {
     nothing_is_seen_before_a_flush(store).await;
@@ -150,6 +150,9 @@ async fn a_writer_that_never_flushes_is_stopped(store: &dyn Store) {
         assert!(appended < 100_000, "ten gigabytes were buffered");
     };
     assert!(matches!(refused, Error::Unflushed { .. }), "{refused:?}");
+    let last = writer.append_last(b"the end fits").expect("room for the end");
+    assert_eq!(last, appended);
+    appended += 1;
     writer.flush().await.expect("a store that can write");
     assert_eq!(writer.append(b"again").expect("a short record"), appended);
     let log = writer.log();
@@ -178,11 +181,27 @@ pub(super) async fn too_long(store: &dyn Store) {
         "{refused:?}"
     );
     assert!(written.len() > 5);
+    says_how_it_ends(&mut *writer, &mut written);
     writer
         .finish(b"too long")
         .await
         .expect("a stream that is full can be finished");
     assert_eq!(read_all(&*log, 0).await.expect("a whole stream"), written);
+}
+
+/// The end of a stream that takes no other record any more.
+fn says_how_it_ends(writer: &mut dyn Writer, written: &mut Vec<Vec<u8>>) {
+    for last in [&b"it is too long"[..], &[b'.'; MAX_LAST - 14]] {
+        let seq = writer.append_last(last).expect("room for the end");
+        assert_eq!(seq, written.len() as u64);
+        written.push(last.to_vec());
+    }
+    let refused = writer.append_last(b".").expect_err("no room for two ends");
+    assert!(
+        matches!(refused, Error::RecordTooLarge { len: 1, limit: 0 }),
+        "{refused:?}"
+    );
+    assert_eq!(writer.next_seq(), written.len() as u64);
 }
 
 /// Closes the store: the last thing that is done with it.

@@ -18,6 +18,7 @@ use crate::{
     catalog,
     lock::lock,
     pack::{MAX_UNFLUSHED, Packer},
+    store::last_bytes,
     waiters::{Ticket, Waiters, Woken},
 };
 
@@ -193,6 +194,8 @@ pub(super) struct DiskWriter {
     next_seq: u64,
     /// Packed bytes of this writer.
     bytes: u64,
+    /// Bytes of the records that say how the stream ends.
+    last_bytes: usize,
     /// Where it waits for room.
     ticket: Ticket,
     /// Whether it leaves an orphan.
@@ -207,6 +210,7 @@ impl DiskWriter {
             packer: Packer::default(),
             next_seq: 0,
             bytes: 0,
+            last_bytes: 0,
             ticket: Ticket::default(),
             is_done: false,
         }
@@ -220,6 +224,12 @@ impl DiskWriter {
     /// The stream has not come to be.
     pub(super) fn forget(&mut self) {
         self.is_done = true;
+    }
+
+    fn push(&mut self, record: &[u8]) -> u64 {
+        self.bytes += self.packer.push(record) as u64;
+        self.next_seq += 1;
+        self.next_seq - 1
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -289,9 +299,12 @@ impl Writer for DiskWriter {
         if self.packer.pending.bytes.len() >= MAX_UNFLUSHED {
             return Err(Error::Unflushed { limit: MAX_UNFLUSHED });
         }
-        self.bytes += self.packer.push(record) as u64;
-        self.next_seq += 1;
-        Ok(self.next_seq - 1)
+        Ok(self.push(record))
+    }
+
+    fn append_last(&mut self, record: &[u8]) -> Result<u64, Error> {
+        self.last_bytes = last_bytes(self.last_bytes, record)?;
+        Ok(self.push(record))
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

@@ -17,6 +17,7 @@ use crate::{
     catalog,
     lock::lock,
     pack::{MAX_UNFLUSHED, Packer, Unpacker},
+    store::last_bytes,
     waiters::{Ticket, Waiters, Woken},
 };
 
@@ -136,6 +137,8 @@ pub(super) struct MemoryWriter {
     next_seq: u64,
     /// Packed bytes of the whole stream.
     stream_bytes: u64,
+    /// Bytes of the records that say how it ends.
+    last_bytes: usize,
     woken: Woken,
     is_finished: bool,
 }
@@ -152,6 +155,7 @@ impl MemoryWriter {
             packer: Packer::default(),
             next_seq,
             stream_bytes: held as u64,
+            last_bytes: 0,
             woken: Woken::default(),
             is_finished: false,
         }
@@ -178,6 +182,12 @@ impl MemoryWriter {
             self.grow(grown);
         }
         Ok(())
+    }
+
+    fn push(&mut self, record: &[u8]) -> u64 {
+        self.stream_bytes += self.packer.push(record) as u64;
+        self.next_seq += 1;
+        self.next_seq - 1
     }
 
     fn grow(&self, by: i64) {
@@ -212,9 +222,12 @@ impl Writer for MemoryWriter {
         if self.packer.pending.bytes.len() >= MAX_UNFLUSHED {
             return Err(Error::Unflushed { limit: MAX_UNFLUSHED });
         }
-        self.stream_bytes += self.packer.push(record) as u64;
-        self.next_seq += 1;
-        Ok(self.next_seq - 1)
+        Ok(self.push(record))
+    }
+
+    fn append_last(&mut self, record: &[u8]) -> Result<u64, Error> {
+        self.last_bytes = last_bytes(self.last_bytes, record)?;
+        Ok(self.push(record))
     }
 
     fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
