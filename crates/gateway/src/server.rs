@@ -137,7 +137,11 @@ impl Server {
         );
         phase.send_replace(Phase::Draining);
         let done = async {
-            join_all(&mut connections).await;
+            tokio::select! {
+                () = join_all(&mut connections) => {}
+                // A stream that its relay has left needs an end still, or its readers hold their connections.
+                () = &mut keeping_house => {}
+            }
             app.streams.quiet().await;
         };
         if tokio::time::timeout(app.options.drain, done).await.is_err() {

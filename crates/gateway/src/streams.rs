@@ -15,8 +15,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use aurora_chat::Update;
-use aurora_client::Passage;
 use aurora_streamlog::{Error, Log, NewStream, Owner, State, Store, StreamId, Writer};
 use tokio_util::task::TaskTracker;
 
@@ -32,6 +30,10 @@ use title::Title;
 
 /// How often the store lets go of what has expired, and streams without a server are looked for.
 const SWEEP: Duration = Duration::from_secs(2);
+
+/// How long a reader waits for the end of a stream whose relay is gone without leaving one: the next look for streams
+/// without a server gives it one, if the store takes it.
+const ORPHAN_TIME: Duration = Duration::from_secs(5);
 
 /// How long the end of a stream that was cancelled is waited for.
 const CANCEL_TIME: Duration = Duration::from_secs(5);
@@ -50,6 +52,22 @@ pub(crate) struct Streams {
 pub(crate) struct Visit {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) attendance: Attendance,
+}
+
+/// A stream's place among those that are produced. It is left however the relay ends, by a panic too: readers shall not
+/// wait for what nobody writes, and what has a place is never ended as an orphan.
+struct Registered {
+    id: StreamId,
+    live: Arc<Live>,
+    registry: Arc<Mutex<HashMap<StreamId, Arc<Live>>>>,
+    _permit: Permit,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        lock(&self.registry).remove(&self.id);
+        self.live.end();
+    }
 }
 
 /// On which terms a stream is produced.
@@ -100,14 +118,25 @@ impl Streams {
         let attendance = live.attend();
         self.live().insert(id, Arc::clone(&live));
         let ending = Box::pin(self.phase.clone().reached(Phase::Ending));
-        let relay = Relay::new(source, Records::new(title), writer, live, absence, ending);
-        let registry = Arc::clone(&self.live);
+        let relay = Relay::new(
+            source,
+            Records::new(title),
+            writer,
+            Arc::clone(&live),
+            absence,
+            ending,
+        );
+        let registered = Registered {
+            id,
+            live,
+            registry: Arc::clone(&self.live),
+            _permit: permit,
+        };
         let span = tracing::info_span!("stream", %id);
         self.relays.spawn(tracing::Instrument::instrument(
             async move {
                 relay.await;
-                drop(permit);
-                lock(&registry).remove(&id);
+                drop(registered);
             },
             span,
         ));
@@ -147,7 +176,7 @@ impl Streams {
             every.tick().await;
             self.store.sweep();
             if let Err(error) = self.end_orphans().await {
-                tracing::warn!(%error, "streams without a server cannot be ended");
+                tracing::warn!(%error, "streams without a server cannot be found");
             }
         }
     }
@@ -159,13 +188,15 @@ impl Streams {
             if self.live().contains_key(&id) {
                 continue;
             }
-            match self.store.adopt(&id).await {
-                Ok(writer) => {
-                    end_orphan(writer).await?;
-                    tracing::info!(%id, "a stream that was left open is ended as interrupted");
-                }
+            let ended = match self.store.adopt(&id).await {
+                Ok(writer) => end_orphan(writer).await,
+                Err(error) => Err(error),
+            };
+            match ended {
+                Ok(()) => tracing::info!(%id, "a stream that was left open is ended as interrupted"),
                 Err(Error::NotOrphaned | Error::Unknown) => {}
-                Err(error) => return Err(error),
+                // The next one may be better off; this one is tried again the next time.
+                Err(error) => tracing::warn!(%id, %error, "a stream without a server cannot be ended"),
             }
         }
         Ok(())
@@ -207,12 +238,18 @@ async fn end_orphan(mut writer: Box<dyn Writer>) -> Result<(), Error> {
                 self.1 = self.0.append(record);
             }
         }
+
+        fn put_last(&mut self, record: &[u8]) {
+            if self.1.is_ok() {
+                self.1 = self.0.append_last(record);
+            }
+        }
     }
     let end = interrupted("the server that produced the answer went away; the answer is not complete");
     let title = Title::read(&writer.log().header());
     let footer = Footer::of(&end, &title.model);
     let mut sink = Collect(&mut *writer, Ok(0));
-    Records::new(title).passage(Passage::Update(Update::End(end)), &mut sink);
+    Records::new(title).end(&end, &mut sink);
     sink.1?;
     writer.flush().await?;
     writer.finish(&footer.to_bytes()).await

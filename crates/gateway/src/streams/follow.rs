@@ -2,13 +2,13 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use aurora_streamlog::{Batch, Log, Reader, State};
+use aurora_streamlog::{Batch, Log, Reader};
 
 use super::footer::Footer;
 use super::live::Attendance;
-use super::{Visit, ended, refusal};
+use super::{ORPHAN_TIME, Visit, ended, refusal};
 use crate::{BoxFuture, Refusal};
 
 /// Somebody who reads a stream, and is counted as long as this exists.
@@ -16,10 +16,16 @@ pub(crate) struct Follow {
     log: Arc<dyn Log>,
     reader: Box<dyn Reader>,
     batch: Batch,
-    /// Ready when nobody in this process writes the stream any more.
-    left_alone: BoxFuture<()>,
-    is_left_alone: bool,
+    producer: Producer,
     _attendance: Attendance,
+}
+
+/// Who is going to end the stream.
+enum Producer {
+    /// The one that produces it; ready when it is gone.
+    There(BoxFuture<()>),
+    /// Nobody, or whoever adopts it; ready when that is not waited for any longer.
+    Gone(BoxFuture<()>),
 }
 
 impl Follow {
@@ -29,8 +35,7 @@ impl Follow {
             reader: visit.log.read(from),
             log: visit.log,
             batch: Batch::default(),
-            left_alone: visit.attendance.left_alone(),
-            is_left_alone: false,
+            producer: Producer::There(visit.attendance.left_alone()),
             _attendance: visit.attendance,
         }
     }
@@ -41,18 +46,21 @@ impl Follow {
     /// The stream went away under its reader, or its rest could not be kept. Nothing comes after it.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Refusal>> {
         loop {
-            match self.reader.poll_batch(cx, &mut self.batch) {
-                Poll::Ready(read) => {
-                    return Poll::Ready(read.map_err(|error| Refusal::lost(&refusal(&error).body().message)));
+            if let Poll::Ready(read) = self.reader.poll_batch(cx, &mut self.batch) {
+                return Poll::Ready(read.map_err(|error| Refusal::lost(&refusal(&error).body().message)));
+            }
+            match &mut self.producer {
+                Producer::There(gone) => {
+                    ready!(gone.as_mut().poll(cx));
+                    // What it wrote last may have come between the two looks, so the log is read once more.
+                    self.producer = Producer::Gone(Box::pin(tokio::time::sleep(ORPHAN_TIME)));
                 }
-                Poll::Pending if self.is_left_alone && self.log.state() == State::Open => {
+                // A reader that is behind is still given what is kept.
+                Producer::Gone(_) if self.reader.next_seq() < self.log.next_seq() => return Poll::Pending,
+                Producer::Gone(patience) => {
+                    ready!(patience.as_mut().poll(cx));
                     return Poll::Ready(Err(Refusal::lost("the rest of the answer could not be kept")));
                 }
-                Poll::Pending if !self.is_left_alone && self.left_alone.as_mut().poll(cx).is_ready() => {
-                    // What the relay wrote last may have come between the two looks, so the log is read once more.
-                    self.is_left_alone = true;
-                }
-                Poll::Pending => return Poll::Pending,
             }
         }
     }

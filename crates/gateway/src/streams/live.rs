@@ -4,7 +4,7 @@
 //! Readers come and go without a word to the relay but this; what they read, they read from the log.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::Waker;
 
 use futures_util::task::AtomicWaker;
@@ -16,6 +16,7 @@ use crate::BoxFuture;
 #[derive(Debug)]
 pub(crate) struct Live {
     readers: AtomicUsize,
+    visits: AtomicU64,
     cancelled: AtomicBool,
     /// The relay's, woken when one of the two above changes.
     relay: AtomicWaker,
@@ -30,6 +31,7 @@ impl Live {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             readers: AtomicUsize::new(0),
+            visits: AtomicU64::new(0),
             cancelled: AtomicBool::new(false),
             relay: AtomicWaker::new(),
             over: watch::Sender::new(false),
@@ -38,6 +40,7 @@ impl Live {
 
     /// Counts a reader in.
     pub(crate) fn attend(self: &Arc<Self>) -> Attendance {
+        self.visits.fetch_add(1, Ordering::AcqRel);
         self.readers.fetch_add(1, Ordering::AcqRel);
         self.relay.wake();
         Attendance(Some(Arc::clone(self)))
@@ -53,6 +56,11 @@ impl Live {
         self.readers.load(Ordering::Acquire) > 0
     }
 
+    /// How many readers have come so far.
+    pub(crate) fn visits(&self) -> u64 {
+        self.visits.load(Ordering::Acquire)
+    }
+
     /// Asks the relay to end the stream.
     pub(crate) fn cancel(&self) {
         self.cancelled.store(true, Ordering::Release);
@@ -64,7 +72,7 @@ impl Live {
         self.cancelled.load(Ordering::Acquire)
     }
 
-    /// The end of the stream is in the log.
+    /// Nobody in this process writes the stream any more: its end is in the log, or could not be put there.
     pub(crate) fn end(&self) {
         self.over.send_replace(true);
     }

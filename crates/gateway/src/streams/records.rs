@@ -16,9 +16,12 @@ use serde_json::Value;
 use super::title::Title;
 use crate::refusal::{STREAM_INTERRUPTED, error_body};
 
-/// Takes records, in order.
+/// Takes records, in order. After one that it could not take it takes no more.
 pub(crate) trait Put {
     fn put(&mut self, record: &[u8]);
+
+    /// A record that says how the stream ends, for which there is room in any case.
+    fn put_last(&mut self, record: &[u8]);
 }
 
 /// One answer on its way into the log.
@@ -90,32 +93,36 @@ impl Records {
         }
     }
 
-    /// Writes the event that waits to be understood, once nothing more is going to be said about it.
-    pub(crate) fn settle(&mut self, out: &mut impl Put) {
-        let Some(held) = self.held.take() else { return };
+    /// Writes the event that waits to be understood, once nothing more is going to be said about it. False if there was
+    /// none.
+    pub(crate) fn settle(&mut self, out: &mut impl Put) -> bool {
+        let Some(held) = self.held.take() else {
+            return false;
+        };
         // The client asks every upstream for token counts. Whoever did not ask us is not sent the chunk that has nothing
         // else, since not every program expects one without a choice.
         let unasked = held.said_usage && !held.said_more && !self.title.include_usage;
         if !(unasked && has_no_choices(&held.data)) {
             out.put(held.data.as_bytes());
         }
+        true
     }
 
-    /// Writes the end of an answer that did not come to one by itself.
+    /// Writes what comes after the last delta.
     pub(crate) fn end(&mut self, end: &End, out: &mut impl Put) {
         self.settle(out);
         if let Some(failure) = end_failure(end) {
-            out.put(&error_body(&failure).to_json());
+            out.put_last(&error_body(&failure).to_json());
             return;
         }
         if !self.verbatim {
             let writer = self.begin(out);
             self.data.clear();
             if writer.usage(&mut self.data) {
-                out.put(&self.data);
+                out.put_last(&self.data);
             }
         }
-        out.put(DONE.as_bytes());
+        out.put_last(DONE.as_bytes());
     }
 
     fn delta(&mut self, delta: &Delta, out: &mut impl Put) {

@@ -9,8 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use aurora_chat::{End, Failure, FailureKind, Update};
-use aurora_client::Passage;
+use aurora_chat::{End, Failure, FailureKind};
 use aurora_streamlog::{Error, Writer};
 use tokio::time::Sleep;
 
@@ -21,8 +20,10 @@ use crate::refusal::STREAM_INTERRUPTED;
 use crate::source::Source;
 use crate::{BoxFuture, Refusal};
 
-/// How many passages are taken before what they said is handed to the store.
+/// How many passages are taken before what they said is handed to the store, and after how many bytes no further one is:
+/// far less than a writer buffers.
 const PASSAGES_PER_FLUSH: usize = 64;
+const BYTES_PER_FLUSH: usize = 64 << 10;
 
 /// How many flushes may follow each other before other tasks have their turn.
 const FLUSHES_PER_TURN: usize = 8;
@@ -44,6 +45,8 @@ pub(crate) struct Relay {
     absence: Absence,
     /// Runs while there is no reader.
     grace: Option<Pin<Box<Sleep>>>,
+    /// How many readers had come when it began.
+    visits: u64,
     /// Ready when the server ends what is left.
     ending: BoxFuture<()>,
     state: State,
@@ -58,14 +61,27 @@ enum State {
 /// The writer, and the first thing that went wrong with it.
 struct Log {
     writer: Box<dyn Writer>,
+    /// Bytes of records since the last flush.
+    unflushed: usize,
     error: Option<Error>,
+}
+
+impl Log {
+    fn append(&mut self, record: &[u8], append: fn(&mut dyn Writer, &[u8]) -> Result<u64, Error>) {
+        if self.error.is_none() {
+            self.unflushed += record.len();
+            self.error = append(&mut *self.writer, record).err();
+        }
+    }
 }
 
 impl Put for Log {
     fn put(&mut self, record: &[u8]) {
-        if self.error.is_none() {
-            self.error = self.writer.append(record).err();
-        }
+        self.append(record, |writer, record| writer.append(record));
+    }
+
+    fn put_last(&mut self, record: &[u8]) {
+        self.append(record, |writer, record| writer.append_last(record));
     }
 }
 
@@ -84,8 +100,13 @@ impl Relay {
             live,
             absence,
             grace: None,
+            visits: 0,
             ending,
-            state: State::Running(Log { writer, error: None }),
+            state: State::Running(Log {
+                writer,
+                unflushed: 0,
+                error: None,
+            }),
         }
     }
 
@@ -101,6 +122,11 @@ impl Relay {
         match self.absence {
             Absence::Cancel(_) if self.live.has_readers() => self.grace = None,
             Absence::Cancel(grace) => {
+                // Somebody may have come and gone since the last look.
+                let visits = self.live.visits();
+                if std::mem::replace(&mut self.visits, visits) != visits {
+                    self.grace = None;
+                }
                 let alarm = self
                     .grace
                     .get_or_insert_with(|| Box::pin(tokio::time::sleep(grace)));
@@ -121,37 +147,54 @@ impl Relay {
             let passage = match self.source.poll_passage(cx) {
                 Poll::Ready(passage) => passage,
                 Poll::Pending => {
-                    self.records.settle(log);
-                    return if taken == 0 {
-                        Poll::Pending
-                    } else {
-                        Poll::Ready(None)
+                    let said = self.records.settle(log);
+                    return match log.error.take() {
+                        Some(error) => Poll::Ready(Some(self.cut_short(&error, log))),
+                        None if said || taken > 0 => Poll::Ready(None),
+                        None => Poll::Pending,
                     };
                 }
             };
             let end = match passage {
                 Some(Ok(passage)) => self.records.passage(passage, log),
-                Some(Err(refusal)) => self.give_up(failed(&refusal), log),
-                None => self.give_up(interrupted("the answer has no end"), log),
+                Some(Err(refusal)) => Some(self.give_up(failed(&refusal), log)),
+                None => Some(self.give_up(interrupted("the answer has no end"), log)),
             };
+            // Also of an end: one that is not in the log is none.
+            if let Some(error) = log.error.take() {
+                return Poll::Ready(Some(self.cut_short(&error, log)));
+            }
             if end.is_some() {
                 return Poll::Ready(end);
             }
-            if let Some(error) = log.error.take() {
-                return Poll::Ready(self.give_up(too_much(&error), log));
+            if log.unflushed >= BYTES_PER_FLUSH {
+                break;
             }
         }
         Poll::Ready(None)
     }
 
-    fn give_up(&mut self, end: End, log: &mut Log) -> Option<End> {
-        self.records.passage(Passage::Update(Update::End(end)), log)
+    /// Ends the log because of an error of its writer.
+    fn cut_short(&mut self, error: &Error, log: &mut Log) -> End {
+        tracing::warn!(%error, "the stream is cut short");
+        let end = too_much(error);
+        self.records.end(&end, log);
+        end
+    }
+
+    /// Writes an end into the log that is not the source's own.
+    fn give_up(&mut self, end: End, log: &mut Log) -> End {
+        self.records.end(&end, log);
+        match log.error.take() {
+            None => end,
+            Some(error) => self.cut_short(&error, log),
+        }
     }
 
     fn poll_run(&mut self, cx: &mut Context<'_>, mut log: Log) -> Poll<State> {
         for _ in 0..FLUSHES_PER_TURN {
             match log.writer.poll_flush(cx) {
-                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Ok(())) => log.unflushed = 0,
                 Poll::Ready(Err(error)) => {
                     tracing::error!(%error, "the stream cannot be kept any further");
                     self.source.stop();
@@ -163,7 +206,7 @@ impl Relay {
                 }
             }
             let end = match self.stopped(cx) {
-                Some(end) => self.give_up(end, &mut log),
+                Some(end) => Some(self.give_up(end, &mut log)),
                 None => match self.poll_source(cx, &mut log) {
                     Poll::Ready(end) => end,
                     Poll::Pending => {
@@ -208,10 +251,7 @@ impl Future for Relay {
                         return Poll::Pending;
                     }
                 },
-                State::Over => {
-                    this.live.end();
-                    return Poll::Ready(());
-                }
+                State::Over => return Poll::Ready(()),
             }
         }
     }
@@ -243,3 +283,6 @@ fn too_much(error: &Error) -> End {
     );
     End::of_failure(failure)
 }
+
+#[cfg(test)]
+mod tests;

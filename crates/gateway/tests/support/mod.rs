@@ -14,7 +14,7 @@ use std::time::Duration;
 use aurora_chat::{ChatRequest, Delta, End, FinishReason, Start, Update};
 use aurora_client::Passage;
 use aurora_gateway::{Backend, BoxFuture, Model, Options, PassageStream, Refusal, Server};
-use aurora_streamlog::{Memory, Store};
+use aurora_streamlog::{Memory, Store, StreamId};
 use futures_core::Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -388,4 +388,24 @@ pub async fn get(gateway: &Gateway, path: &str, headers: &[&str]) -> Answer {
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|window| window == needle)
+}
+
+/// A folder that goes with the test.
+pub struct Folder(std::path::PathBuf);
+
+impl Folder {
+    pub fn new() -> Self {
+        let id = StreamId::random().expect("random numbers");
+        Self(std::env::temp_dir().join(format!("aurora-gateway-{id}")))
+    }
+
+    pub fn path(&self) -> &std::path::Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _gone = std::fs::remove_dir_all(&self.0);
+    }
 }
