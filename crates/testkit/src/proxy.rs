@@ -1,7 +1,15 @@
 //! A TCP proxy that spoils what a server sends: latency, slices, and an end in mid-stream. What the client sends passes
 //! untouched.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -17,6 +25,28 @@ const BEFORE_RESET: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct FaultProxy {
     server: Server,
+    counts: Arc<Counts>,
+}
+
+/// How many connections came to which end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spoiled {
+    /// All that were made, whatever became of them.
+    pub connections: usize,
+    /// Those that the proxy closed before the server did.
+    pub cut: usize,
+    /// Those that it reset.
+    pub reset: usize,
+    /// Those that it let fall silent.
+    pub stalled: usize,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    connections: AtomicUsize,
+    cut: AtomicUsize,
+    reset: AtomicUsize,
+    stalled: AtomicUsize,
 }
 
 /// What the proxy does to the bytes of each connection. Nothing by default.
@@ -38,12 +68,37 @@ impl FaultProxy {
     /// Starts to listen on a free port of 127.0.0.1, in front of `server`.
     #[must_use]
     pub fn start(server: SocketAddr, faults: Faults) -> Self {
-        let serve = move |client| async move {
-            // The test sees what the client sees; there is nobody here to tell.
-            let _ = pass(client, server, faults).await;
+        Self::varied(server, move |_| faults)
+    }
+
+    /// As [`start`](Self::start), with the faults of each connection by its number, from 0.
+    #[must_use]
+    pub fn varied(server: SocketAddr, faults: impl Fn(usize) -> Faults + Send + 'static) -> Self {
+        let counts = Arc::new(Counts::default());
+        let counted = Arc::clone(&counts);
+        let serve = move |client| {
+            let number = counted.connections.fetch_add(1, Ordering::Relaxed);
+            let (faults, counts) = (faults(number), Arc::clone(&counted));
+            async move {
+                // The test sees what the client sees; there is nobody here to tell.
+                let _ = pass(client, server, faults, &counts).await;
+            }
         };
         Self {
             server: Server::start(serve),
+            counts,
+        }
+    }
+
+    /// What has become of connections so far.
+    #[must_use]
+    pub fn spoiled(&self) -> Spoiled {
+        let read = |count: &AtomicUsize| count.load(Ordering::Relaxed);
+        Spoiled {
+            connections: read(&self.counts.connections),
+            cut: read(&self.counts.cut),
+            reset: read(&self.counts.reset),
+            stalled: read(&self.counts.stalled),
         }
     }
 
@@ -113,7 +168,7 @@ impl Faults {
     }
 }
 
-async fn pass(mut client: TcpStream, server: SocketAddr, faults: Faults) -> io::Result<()> {
+async fn pass(mut client: TcpStream, server: SocketAddr, faults: Faults, counts: &Counts) -> io::Result<()> {
     let mut server = TcpStream::connect(server).await?;
     server.set_nodelay(true)?;
     let (mut from_client, mut to_client) = client.split();
@@ -128,7 +183,12 @@ async fn pass(mut client: TcpStream, server: SocketAddr, faults: Faults) -> io::
             }
             let passed = read.min(left);
             for piece in buffer[..passed].chunks(faults.slice) {
-                tokio::time::sleep(faults.latency).await;
+                match faults.latency {
+                    // A sleep of no time takes a millisecond; slices shall stay slices all the same.
+                    Duration::ZERO if faults.slice < usize::MAX => tokio::task::yield_now().await,
+                    Duration::ZERO => {}
+                    latency => tokio::time::sleep(latency).await,
+                }
                 to_client.write_all(piece).await?;
             }
             left -= passed;
@@ -141,6 +201,15 @@ async fn pass(mut client: TcpStream, server: SocketAddr, faults: Faults) -> io::
         ending = down => ending?,
         _ = up => return Ok(()),
     };
+    let count = match ending {
+        None => None,
+        Some(Ending::Cut) => Some(&counts.cut),
+        Some(Ending::Reset) => Some(&counts.reset),
+        Some(Ending::Stall) => Some(&counts.stalled),
+    };
+    if let Some(count) = count {
+        count.fetch_add(1, Ordering::Relaxed);
+    }
     match ending {
         None | Some(Ending::Cut) => client.shutdown().await,
         Some(Ending::Reset) => {

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aurora_testkit::{FaultProxy, Faults, Gate, Reply, Script, Upstream, fixtures};
+use aurora_testkit::{FaultProxy, Faults, Gate, Reply, Script, Spoiled, Upstream, fixtures};
 
 const LONG: Duration = Duration::from_secs(10);
 
@@ -167,6 +167,32 @@ fn the_proxy_cuts_resets_and_stalls_where_it_says() {
 
     let stall = FaultProxy::start(upstream.addr(), Faults::new().stall_after(100));
     assert_eq!(exchange(stall.addr(), Duration::from_millis(300)), whole[..100]);
+}
+
+#[test]
+fn the_proxy_does_to_each_connection_its_own_and_counts() {
+    let upstream = Upstream::start(Reply::sse(fixtures::sse_answer(&["Hel", "lo"])));
+    let proxy = FaultProxy::varied(upstream.addr(), |n| match n {
+        0 => Faults::new(),
+        1 => Faults::new().cut_after(50),
+        2 => Faults::new().reset_after(60),
+        _ => Faults::new().stall_after(70),
+    });
+    let lengths: Vec<usize> = (0..5)
+        .map(|n| {
+            let silence = if n < 3 { LONG } else { Duration::from_millis(300) };
+            exchange(proxy.addr(), silence).len()
+        })
+        .collect();
+    assert!(lengths[0] > 200);
+    assert_eq!(lengths[1..], [50, 60, 70, 70]);
+    let expected = Spoiled {
+        connections: 5,
+        cut: 1,
+        reset: 1,
+        stalled: 2,
+    };
+    assert_eq!(proxy.spoiled(), expected);
 }
 
 /// Sends one request.
