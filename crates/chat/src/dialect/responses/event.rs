@@ -20,7 +20,7 @@ pub struct Event<'a> {
 /// Counts the events of a stream, and knows which are wanted.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Counter {
-    next: u64,
+    pub(super) next: u64,
     /// Events up to this number are counted and not written.
     pub(super) after: Option<u64>,
     /// The data of one event. Kept, so that a stream of deltas costs no allocation each.

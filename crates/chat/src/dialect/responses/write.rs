@@ -74,6 +74,12 @@ impl Writer {
         self.response.update(update, &mut Pen { counter, sink });
     }
 
+    /// The number that the next event will have: how many there were so far, those that were left out included.
+    #[must_use]
+    pub fn next_sequence_number(&self) -> u64 {
+        self.counter.next
+    }
+
     /// How far the response has come.
     #[must_use]
     pub fn status(&self) -> Status {
