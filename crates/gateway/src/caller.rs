@@ -54,10 +54,10 @@ impl Caller {
     }
 
     /// What becomes of an answer whose reader leaves: `x-on-disconnect: cancel` ends it at once, `continue` lets it come
-    /// to its end; without it, the reader may be back within `grace`.
-    pub(crate) fn absence(&self, headers: &HeaderMap, grace: Duration) -> Result<Absence, Refusal> {
+    /// to its end; without it, it is as `usual`.
+    pub(crate) fn absence(&self, headers: &HeaderMap, usual: Absence) -> Result<Absence, Refusal> {
         match text(headers, &ON_DISCONNECT)? {
-            None => Ok(Absence::Cancel(grace)),
+            None => Ok(usual),
             Some(word) if word.eq_ignore_ascii_case("cancel") => Ok(Absence::Cancel(Duration::ZERO)),
             Some(word) if word.eq_ignore_ascii_case("continue") => Ok(Absence::Continue),
             Some(_) => Err(Refusal::invalid(
@@ -73,13 +73,18 @@ impl Caller {
 /// The last event that the caller has: from the header `Last-Event-ID`, which a browser sends when it comes back, or
 /// else from the parameter `after`.
 pub(crate) fn cursor(headers: &HeaderMap, uri: Option<&Uri>) -> Result<Option<Cursor>, Refusal> {
-    if let Some(id) = text(headers, &LAST_EVENT_ID)? {
+    if let Some(id) = last_event_id(headers)? {
         return parse(id, "Last-Event-ID").map(Some);
     }
     match uri.and_then(|uri| parameter(uri, "after")) {
         Some(id) => parse(&id?, "after").map(Some),
         None => Ok(None),
     }
+}
+
+/// What the header `Last-Event-ID` says, as it is.
+pub(crate) fn last_event_id(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    text(headers, &LAST_EVENT_ID)
 }
 
 fn parse(text: &str, param: &str) -> Result<Cursor, Refusal> {
@@ -153,7 +158,7 @@ mod tests {
     fn what_becomes_of_an_answer_that_nobody_reads() {
         let caller = Caller::anyone();
         let grace = Duration::from_secs(15);
-        let absence = |pairs: &[(HeaderName, &str)]| caller.absence(&headers(pairs), grace);
+        let absence = |pairs: &[(HeaderName, &str)]| caller.absence(&headers(pairs), Absence::Cancel(grace));
         assert_eq!(absence(&[]), Ok(Absence::Cancel(grace)));
         assert_eq!(
             absence(&[(ON_DISCONNECT, "cancel")]),

@@ -1,19 +1,61 @@
 //! Records to the bytes of an event stream: the same record always gives the same bytes, so a replay is one.
 //!
-//! No socket and no clock. Every event has the id `<stream>.<seq>` of its record, `[DONE]` and errors included.
+//! No socket and no clock. [`Frames`] sends every record as one event, with the id `<stream>.<seq>`, `[DONE]` and errors
+//! included; a response's form is in `responses::translation`.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use aurora_chat::dialect::openai::{DONE, ErrorBody};
 use aurora_sse::{Frame, encode_comment};
 use aurora_streamlog::StreamId;
 
-/// The frames of one stream.
+use crate::Refusal;
+
+/// What is said of a log that is at its end and does not say how its answer ended.
+pub(crate) const NO_END: &str = "the rest of the answer could not be kept";
+
+/// How one client is sent a stream.
+pub(crate) trait Form: Send {
+    /// Appends the events of a record, which may be none.
+    fn record(&mut self, seq: u64, record: &[u8], out: &mut Vec<u8>);
+
+    /// Appends what is missing where the log is at its end: nothing, unless there was no room left for a record that says
+    /// how the answer ended. It must not look whole for want of one.
+    fn close(&mut self, out: &mut Vec<u8>);
+
+    /// Appends an error event that is no part of the stream, so it has no id: whoever comes back finds out what there
+    /// is by then.
+    fn error(&mut self, error: &ErrorBody, out: &mut Vec<u8>);
+}
+
+/// The ids of a stream's events: a name, a dot and a number.
+#[derive(Debug)]
+pub(crate) struct Ids {
+    text: String,
+    prefix: usize,
+}
+
+impl Ids {
+    pub(crate) fn new(name: impl Display) -> Self {
+        let text = format!("{name}.");
+        Self {
+            prefix: text.len(),
+            text,
+        }
+    }
+
+    /// The id of the event with this number.
+    pub(crate) fn of(&mut self, number: u64) -> &str {
+        self.text.truncate(self.prefix);
+        write!(self.text, "{number}").expect("a String takes everything");
+        &self.text
+    }
+}
+
+/// The records of a stream as they are, each an event.
 #[derive(Debug)]
 pub(crate) struct Frames {
-    /// `<stream>.`, and the number of the event behind it.
-    id: String,
-    prefix: usize,
+    ids: Ids,
     /// The last event was `[DONE]` or an error.
     ended: bool,
 }
@@ -21,43 +63,41 @@ pub(crate) struct Frames {
 impl Frames {
     /// Frames from the record numbered `from`.
     pub(crate) fn new(stream: StreamId, from: u64) -> Self {
-        let id = format!("{stream}.");
         Self {
-            prefix: id.len(),
-            id,
+            ids: Ids::new(stream),
+            // A reader that has come back for no more events than there are has seen the end before.
             ended: from > 0,
         }
     }
+}
 
-    /// Appends the event of a record.
-    pub(crate) fn record(&mut self, seq: u64, record: &[u8], out: &mut Vec<u8>) {
-        self.id.truncate(self.prefix);
-        write!(self.id, "{seq}").expect("a String takes everything");
-        frame(Some(&self.id), record, out);
+impl Form for Frames {
+    fn record(&mut self, seq: u64, record: &[u8], out: &mut Vec<u8>) {
+        frame("", Some(self.ids.of(seq)), &String::from_utf8_lossy(record), out);
         self.ended = record == DONE.as_bytes() || record.starts_with(br#"{"error":"#);
     }
 
-    /// Whether the last event was one that ends a stream. A reader that has come back for no more events than there are
-    /// has seen it before.
-    pub(crate) fn have_ended(&self) -> bool {
-        self.ended
+    fn close(&mut self, out: &mut Vec<u8>) {
+        if !self.ended {
+            self.error(Refusal::lost(NO_END).body(), out);
+        }
     }
 
-    /// Appends an error event that is no record.
-    pub(crate) fn error(&mut self, error: &ErrorBody, out: &mut Vec<u8>) {
-        frame(None, &error.to_json(), out);
+    fn error(&mut self, error: &ErrorBody, out: &mut Vec<u8>) {
+        frame("", None, &String::from_utf8_lossy(&error.to_json()), out);
     }
 }
 
-fn frame(id: Option<&str>, data: &[u8], out: &mut Vec<u8>) {
-    let data = String::from_utf8_lossy(data);
+/// Appends one event.
+pub(crate) fn frame(event: &str, id: Option<&str>, data: &str, out: &mut Vec<u8>) {
     let frame = Frame {
+        event,
         id,
-        ..Frame::new(&data)
+        ..Frame::new(data)
     };
     frame
         .encode_into(out)
-        .expect("an id of base64url digits, a dot and a number is written as it is");
+        .expect("names of events, and ids of base64url digits, a dot and a number, are written as they are");
 }
 
 /// Appends a sign of life: one comment line and no blank line, because some SDKs break on one (openai-python#2722).

@@ -15,17 +15,20 @@
 //! intake      the body, within its limits
 //! keys        who asks, and what they may
 //! caller      what the headers say about streams
-//! chat        starts the source and decides: HTTP error, whole answer, or event stream
+//! chat        a chat completion: HTTP error, whole answer, or event stream
+//! begin       starts the source, and waits for how it begins
 //! source      the contract of a source, kept even where the source breaks it
 //! streams     a relay, a task of its own, writes what the source says into the log: `aurora-streamlog`
 //! stream      the response body: a reader of the log; frames turns records into events
 //! resume      comes back to a stream, asks about it, ends it
+//! responses   the same answers as the Responses API has them
 //! ```
 //!
 //! The relay is the only reader of a source, and every client, the first one too, is a cursor on the log. So a slow client
 //! slows nobody, one that leaves may come back, and no queue grows for any of them. Nothing here reads configuration files, knows a terminal or decides what a model says.
 
 mod backend;
+mod begin;
 mod caller;
 mod chat;
 mod connection;
@@ -43,6 +46,7 @@ mod phase;
 mod query;
 mod refusal;
 mod reply;
+mod responses;
 mod resume;
 mod route;
 mod router;

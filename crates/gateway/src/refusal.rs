@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use aurora_chat::dialect::openai::ErrorBody;
+use aurora_chat::dialect::responses::rename_body;
 use aurora_chat::{Deadline, Failure, FailureKind, Limit, RequestError};
 use http::StatusCode;
 
@@ -175,6 +176,12 @@ impl Refusal {
         let mut body = error_body(failure);
         body.message = format!("the answer broke off after {seen} bytes: {}", body.message);
         Self::new(status, body)
+    }
+
+    /// The same, in the words of the Responses API: an error about `messages` is about `input` there.
+    pub(crate) fn about_response(mut self) -> Self {
+        self.0.body = rename_body(self.0.body);
+        self
     }
 
     pub(crate) fn wait(&self) -> Option<u64> {

@@ -12,6 +12,7 @@ use crate::caller::{Caller, bad_cursor, cursor};
 use crate::frames::Frames;
 use crate::reply::{Reply, Whole};
 use crate::stream::Live;
+use crate::streams::follow::Follow;
 use crate::streams::title::Title;
 use crate::streams::{Streams, Visit, ended};
 
@@ -55,9 +56,9 @@ pub(crate) fn live(visit: Visit, after: Option<Cursor>) -> Result<Live, Refusal>
         }
     };
     Ok(Live {
-        frames: Frames::new(visit.log.id(), from),
-        visit,
-        from,
+        form: Box::new(Frames::new(visit.log.id(), from)),
+        follow: Follow::new(visit, from),
+        first: Vec::new(),
     })
 }
 

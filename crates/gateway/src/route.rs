@@ -19,22 +19,33 @@ pub(crate) enum Route {
     Stream(String),
     /// The end of a stream.
     CancelStream(String),
+    /// A response.
+    Respond,
+    /// A response object, or its events.
+    Response(String),
+    /// A response's end and removal.
+    DeleteResponse(String),
+    /// The end of a response.
+    CancelResponse(String),
     /// Whether the server runs.
     Health,
 }
 
-const EXISTS: &str = "POST /v1/chat/completions, GET /v1/models, GET /v1/models/{id}, GET /v1/streams/{id}, \
-                      POST /v1/streams/{id}/cancel, GET /health";
+const EXISTS: &str = "POST /v1/chat/completions, POST /v1/responses, GET /v1/responses/{id}, \
+                      DELETE /v1/responses/{id}, POST /v1/responses/{id}/cancel, GET /v1/models, GET /v1/models/{id}, \
+                      GET /v1/streams/{id}, POST /v1/streams/{id}/cancel, GET /health";
 const READ: &str = "GET, HEAD";
+const READ_DELETE: &str = "GET, HEAD, DELETE";
 const WRITE: &str = "POST";
 
 /// The route of a request; 404 names what exists, 405 what is allowed.
 pub(crate) fn route(method: &Method, path: &str) -> Result<Route, Refusal> {
     let (route, allow) = match path {
         "/v1/chat/completions" => (Route::Chat, WRITE),
+        "/v1/responses" => (Route::Respond, WRITE),
         "/v1/models" => (Route::Models, READ),
         "/health" => (Route::Health, READ),
-        _ => below(path).ok_or_else(|| not_found(method, path))?,
+        _ => below(method, path).ok_or_else(|| not_found(method, path))?,
     };
     if allow.split(", ").any(|allowed| method == allowed) {
         return Ok(route);
@@ -47,10 +58,18 @@ pub(crate) fn route(method: &Method, path: &str) -> Result<Route, Refusal> {
 }
 
 /// The routes that have an id in them.
-fn below(path: &str) -> Option<(Route, &'static str)> {
+fn below(method: &Method, path: &str) -> Option<(Route, &'static str)> {
     let id = |text: &str| percent_decode(text).filter(|id| !id.is_empty());
     if let Some(model) = path.strip_prefix("/v1/models/") {
         return Some((Route::Model(id(model)?), READ));
+    }
+    if let Some(response) = path.strip_prefix("/v1/responses/") {
+        return match response.split_once('/') {
+            None if method == Method::DELETE => Some((Route::DeleteResponse(id(response)?), READ_DELETE)),
+            None => Some((Route::Response(id(response)?), READ_DELETE)),
+            Some((response, "cancel")) => Some((Route::CancelResponse(id(response)?), WRITE)),
+            Some(_) => None,
+        };
     }
     let stream = path.strip_prefix("/v1/streams/")?;
     match stream.split_once('/') {
@@ -137,6 +156,25 @@ mod tests {
             ("GET", "/v1/streams/x/y", Err(404)),
             ("GET", "/v1/streams/", Err(404)),
             ("GET", "/v1/streams", Err(404)),
+            ("POST", "/v1/responses", Ok(Route::Respond)),
+            ("GET", "/v1/responses", Err(405)),
+            ("GET", "/v1/responses/x", Ok(Route::Response("x".to_owned()))),
+            ("HEAD", "/v1/responses/x", Ok(Route::Response("x".to_owned()))),
+            (
+                "DELETE",
+                "/v1/responses/x",
+                Ok(Route::DeleteResponse("x".to_owned())),
+            ),
+            ("POST", "/v1/responses/x", Err(405)),
+            (
+                "POST",
+                "/v1/responses/x/cancel",
+                Ok(Route::CancelResponse("x".to_owned())),
+            ),
+            ("GET", "/v1/responses/x/cancel", Err(405)),
+            ("DELETE", "/v1/responses/x/cancel", Err(405)),
+            ("GET", "/v1/responses/x/input_items", Err(404)),
+            ("GET", "/v1/responses/", Err(404)),
             ("GET", "/health", Ok(Route::Health)),
             ("GET", "/", Err(404)),
             ("GET", "", Err(404)),

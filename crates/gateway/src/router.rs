@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use aurora_chat::ChatRequest;
 
-use crate::chat::unix_seconds;
+use crate::begin::unix_seconds;
 use crate::{Backend, BoxFuture, Error, Model, PassageStream, Refusal};
 
 /// The name that a great many programs ask for without a thought; it means the default model, unless it is an alias.

@@ -22,7 +22,7 @@ use crate::reply::{self, Reply, ReplyBody, Whole};
 use crate::route::{Route, route};
 use crate::stream::Events;
 use crate::streams::Streams;
-use crate::{Backend, BoxFuture, Model, Options, Refusal, chat, resume};
+use crate::{Backend, BoxFuture, Model, Options, Refusal, chat, responses, resume};
 
 /// What all requests share.
 pub(crate) struct App {
@@ -105,7 +105,7 @@ impl Handler {
         let response = match outcome {
             Ok(Reply::Live(live)) => {
                 exchange.committed(200);
-                let stream = live.visit.log.id();
+                let stream = live.follow.log().id();
                 let mut response = reply::events(Events::new(*live, exchange, self.app.options.keepalive));
                 reply::name_stream(&mut response, stream);
                 return response;
@@ -155,17 +155,30 @@ async fn answer(
             Ok(Reply::json(model_json(&model).to_string().into_bytes()))
         }
         Route::Chat => {
-            let Options {
-                max_body,
-                body_timeout,
-                ..
-            } = app.options;
-            let body = body.read(&head.headers, max_body, body_timeout).await?;
+            let body = read(app, head, body).await?;
             chat::answer(app, &head.headers, &body, &caller, exchange).await
         }
+        Route::Respond => {
+            let body = read(app, head, body).await?;
+            responses::create(app, &head.headers, &body, &caller, exchange).await
+        }
+        Route::Response(id) => {
+            responses::retrieve(&app.streams, &id, &head.headers, &head.uri, &caller).await
+        }
+        Route::DeleteResponse(id) => responses::delete(&app.streams, &id, &caller).await,
+        Route::CancelResponse(id) => responses::cancel(&app.streams, &id, &caller).await,
         Route::Stream(id) => resume::read(&app.streams, &id, &head.headers, &head.uri, &caller).await,
         Route::CancelStream(id) => resume::cancel(&app.streams, &id, &caller).await,
     }
+}
+
+async fn read(app: &App, head: &request::Parts, body: &mut Intake) -> Result<Vec<u8>, Refusal> {
+    let Options {
+        max_body,
+        body_timeout,
+        ..
+    } = app.options;
+    body.read(&head.headers, max_body, body_timeout).await
 }
 
 fn model_json(model: &Model) -> serde_json::Value {

@@ -12,27 +12,27 @@ use aurora_chat::Verdict;
 use bytes::Bytes;
 use tokio::time::{Instant, Sleep};
 
-use crate::Refusal;
 use crate::exchange::Exchange;
-use crate::frames::{Frames, keepalive};
-use crate::streams::Visit;
+use crate::frames::{Form, keepalive};
 use crate::streams::follow::Follow;
 
 /// Events that are ready together leave together, up to about this many bytes.
 const PIECE: usize = 16 * 1024;
 
-/// What is about to be sent as an event stream: which stream, from where on, and in which form.
+/// What is about to be sent as an event stream.
 pub(crate) struct Live {
-    pub(crate) visit: Visit,
-    /// The first record that is read.
-    pub(crate) from: u64,
-    pub(crate) frames: Frames,
+    /// The stream, from where on it is sent.
+    pub(crate) follow: Follow,
+    pub(crate) form: Box<dyn Form>,
+    /// What is sent before anything that comes from `follow`.
+    pub(crate) first: Vec<u8>,
 }
 
 /// An event stream under way.
 pub(crate) struct Events {
     follow: Follow,
-    frames: Frames,
+    form: Box<dyn Form>,
+    first: Vec<u8>,
     exchange: Exchange,
     silence: Silence,
     over: bool,
@@ -47,10 +47,11 @@ struct Silence {
 
 impl Events {
     pub(crate) fn new(live: Live, exchange: Exchange, keepalive: Duration) -> Self {
-        let Live { visit, from, frames } = live;
+        let Live { follow, form, first } = live;
         Self {
-            follow: Follow::new(visit, from),
-            frames,
+            follow,
+            form,
+            first,
             exchange,
             silence: Silence::new(keepalive),
             over: false,
@@ -66,7 +67,7 @@ impl Events {
         if self.over {
             return Poll::Ready(None);
         }
-        let mut out = Vec::new();
+        let mut out = std::mem::take(&mut self.first);
         self.fill(cx, &mut out);
         if out.is_empty() && !self.over && self.silence.poll_broken(cx) {
             // The log is looked at whenever this is polled, so a wake-up that was lost costs this long at most.
@@ -91,23 +92,16 @@ impl Events {
                 Poll::Ready(Ok(true)) => {
                     self.exchange.first_token();
                     for (seq, record) in self.follow.records() {
-                        self.frames.record(seq, record, out);
+                        self.form.record(seq, record, out);
                     }
                 }
                 Poll::Ready(Ok(false)) => {
-                    if !self.frames.have_ended() {
-                        // There was no room left for the end. The answer must not look whole for want of an error.
-                        self.frames.error(
-                            Refusal::lost("the rest of the answer could not be kept").body(),
-                            out,
-                        );
-                    }
+                    self.form.close(out);
                     self.over = true;
                     self.exchange.verdict(self.follow.footer().verdict);
                 }
                 Poll::Ready(Err(refusal)) => {
-                    // It is no record of the stream, so it has no id: whoever comes back finds out what there is by then.
-                    self.frames.error(refusal.body(), out);
+                    self.form.error(refusal.body(), out);
                     self.over = true;
                     self.exchange.verdict(Verdict::Interrupted.as_str());
                 }

@@ -4,6 +4,7 @@
 //! three browser tabs, and what it gets is the same bytes under the same ids. Who owns a stream is the store's to check;
 //! this module never looks a stream up without an owner, but to bring those to an end that their server left behind.
 
+pub(crate) mod collected;
 pub(crate) mod follow;
 pub(crate) mod footer;
 pub(crate) mod live;
@@ -77,6 +78,8 @@ pub(crate) struct Terms {
     pub(crate) absence: Absence,
     /// Given back when the stream has ended.
     pub(crate) permit: Permit,
+    /// Whether the stream can be read later. If not, it goes when it has ended and nobody reads it any more.
+    pub(crate) keep: bool,
 }
 
 impl Streams {
@@ -95,13 +98,14 @@ impl Streams {
         &self,
         id: StreamId,
         source: Source,
-        title: Title,
+        mut title: Title,
         terms: Terms,
     ) -> Result<Visit, Refusal> {
         let Terms {
             owner,
             absence,
             permit,
+            keep,
         } = terms;
         if self.relays.len() >= self.max_live {
             return Err(too_many(self.max_live));
@@ -112,6 +116,8 @@ impl Streams {
             created: SystemTime::now(),
             header: title.header().into(),
         };
+        // It is in the header, and nobody needs it while the answer is made.
+        title.conversation = None;
         let writer = self.store.create(new).await.map_err(|error| refusal(&error))?;
         let log = writer.log();
         let live = Live::new();
@@ -126,6 +132,10 @@ impl Streams {
             absence,
             ending,
         );
+        let unkept = (!keep).then(|| {
+            let (live, store) = (Arc::clone(&live), Arc::clone(&self.store));
+            forget(live, store, id, owner, self.phase.clone())
+        });
         let registered = Registered {
             id,
             live,
@@ -137,6 +147,9 @@ impl Streams {
             async move {
                 relay.await;
                 drop(registered);
+                if let Some(unkept) = unkept {
+                    unkept.await;
+                }
             },
             span,
         ));
@@ -166,6 +179,15 @@ impl Streams {
             }
         }
         Ok(log)
+    }
+
+    /// Ends a stream if it is still produced, and forgets it.
+    pub(crate) async fn remove(&self, id: &StreamId, owner: &Owner) -> Result<(), Refusal> {
+        self.cancel(id, owner).await?;
+        self.store
+            .remove(id, owner)
+            .await
+            .map_err(|error| refusal(&error))
     }
 
     /// Keeps house until dropped: expires what is over, and ends streams whose server died.
@@ -228,6 +250,17 @@ impl Streams {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // Nothing that is done under this lock can panic half way.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Forgets a stream once nobody reads it any more.
+async fn forget(live: Arc<Live>, store: Arc<dyn Store>, id: StreamId, owner: Owner, phase: Watch) {
+    tokio::select! {
+        () = live.deserted() => {}
+        () = phase.reached(Phase::Ending) => {}
+    }
+    if let Err(error) = store.remove(&id, &owner).await {
+        tracing::warn!(%error, "a stream that is not to be kept is still there");
+    }
 }
 
 async fn end_orphan(mut writer: Box<dyn Writer>) -> Result<(), Error> {

@@ -9,6 +9,7 @@ use aurora_streamlog::{Batch, Log, Reader};
 use super::footer::Footer;
 use super::live::Attendance;
 use super::{ORPHAN_TIME, Visit, ended, refusal};
+use crate::frames::NO_END;
 use crate::{BoxFuture, Refusal};
 
 /// Somebody who reads a stream, and is counted as long as this exists.
@@ -59,7 +60,7 @@ impl Follow {
                 Producer::Gone(_) if self.reader.next_seq() < self.log.next_seq() => return Poll::Pending,
                 Producer::Gone(patience) => {
                     ready!(patience.as_mut().poll(cx));
-                    return Poll::Ready(Err(Refusal::lost("the rest of the answer could not be kept")));
+                    return Poll::Ready(Err(Refusal::lost(NO_END)));
                 }
             }
         }
@@ -73,6 +74,11 @@ impl Follow {
     /// What was fetched last, with its numbers.
     pub(crate) fn records(&self) -> impl Iterator<Item = (u64, &[u8])> {
         (self.batch.first_seq()..).zip(self.batch.iter())
+    }
+
+    /// The stream that is followed.
+    pub(crate) fn log(&self) -> &dyn Log {
+        &*self.log
     }
 
     /// How the stream ended, once it has.

@@ -3,9 +3,10 @@
 //!
 //! Readers come and go without a word to the relay but this; what they read, they read from the log.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
 use futures_util::task::AtomicWaker;
 use tokio::sync::watch;
@@ -59,6 +60,19 @@ impl Live {
     /// How many readers have come so far.
     pub(crate) fn visits(&self) -> u64 {
         self.visits.load(Ordering::Acquire)
+    }
+
+    /// Waits until nobody reads. For the relay's task, once the relay itself is over. Cancel safe.
+    pub(crate) async fn deserted(&self) {
+        poll_fn(|cx| {
+            self.watch(cx.waker());
+            if self.has_readers() {
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
+        })
+        .await;
     }
 
     /// Asks the relay to end the stream.

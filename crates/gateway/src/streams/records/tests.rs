@@ -13,6 +13,7 @@ fn records(include_usage: bool) -> Records {
         model: "asked".to_owned(),
         created: 7,
         include_usage,
+        ..Title::default()
     })
 }
 
