@@ -11,6 +11,11 @@ use std::{
 /// its sleep is seen.
 const WALL_CLOCK_CHECK: Duration = Duration::from_secs(5);
 
+/// How long work is given whose time had passed before anybody waited for it. Whoever reads slowly, as a pager does, or
+/// sleeps with the laptop, comes back to bytes that lie in the kernel, and the connection's task needs its turn to bring
+/// them: they were not late.
+const MOMENT: Duration = Duration::from_millis(100);
+
 /// Counts from 0 at its creation, and never goes back.
 ///
 /// The monotonic clock stands still while the machine sleeps (Linux and macOS), the wall clock can be set. Between two
@@ -37,7 +42,8 @@ impl Clock {
         self.advance(Instant::now(), SystemTime::now())
     }
 
-    /// What `work` gives, or `None` once it is `at`. Work that is ready is never late. Cancel safe if `work` is.
+    /// What `work` gives, or `None` once it is `at`. Work that is ready is never late, nor
+    /// is what needs but a moment after a time that had passed before this was called. Cancel safe if `work` is.
     pub(crate) async fn bound<T>(
         &mut self,
         at: Option<Duration>,
@@ -47,8 +53,12 @@ impl Clock {
             return Some(work.await);
         };
         let mut work = pin!(work);
+        let mut late = MOMENT;
         loop {
-            let pause = at.saturating_sub(self.now());
+            let pause = match at.saturating_sub(self.now()) {
+                Duration::ZERO => std::mem::take(&mut late),
+                pause => pause,
+            };
             tokio::select! {
                 biased;
                 done = &mut work => return Some(done),
@@ -82,6 +92,13 @@ mod tests {
         let mut awake = Clock::start();
         assert_eq!(awake.bound(None, async { 1 }).await, Some(1));
         assert_eq!(awake.bound(Some(Duration::ZERO), async { 2 }).await, Some(2));
+        // What was there before anybody waited still has to be brought.
+        let brought = async {
+            tokio::task::yield_now().await;
+            tokio::time::sleep(MOMENT / 10).await;
+            3
+        };
+        assert_eq!(awake.bound(Some(Duration::ZERO), brought).await, Some(3));
         let short = Duration::from_millis(20);
         assert_eq!(awake.bound(Some(short), pending::<()>()).await, None);
         let begun = Instant::now();
