@@ -125,6 +125,8 @@ fn broken(what: &str) -> Passage {
 /// Notices are for whoever runs the server; the API has no place for them.
 fn log(notice: &Notice) {
     match notice {
+        // The seam between two answers is worth knowing of; what was skipped is for those who look for a fault.
+        Notice::Warning { kind, message } if *kind == "continued" => tracing::warn!(kind, message),
         Notice::Warning { kind, message } => tracing::debug!(kind, message, "part of the input was skipped"),
         Notice::Retry {
             attempt,

@@ -1,9 +1,11 @@
 //! The backend that asks another API: one endpoint, through `aurora-client`.
 //!
-//! Deadlines, retries and limits are the endpoint's, and all work is the client's. The gateway adds nothing to a call.
+//! Deadlines, retries, limits and what is done about a lost connection are the endpoint's, and all work is the client's.
+//! The gateway adds nothing to a call.
 
 use aurora_chat::ChatRequest;
-use aurora_client::{Client, Endpoint};
+use aurora_client::{Client, Endpoint, OnDrop, Passage};
+use futures_util::StreamExt;
 
 use crate::{Backend, BoxFuture, Model, PassageStream, Refusal};
 
@@ -28,7 +30,12 @@ impl Backend for Upstream {
     }
 
     fn start(&self, request: ChatRequest) -> BoxFuture<Result<PassageStream, Refusal>> {
-        let answer: PassageStream = Box::pin(self.client.start_verbatim(&self.endpoint, request));
+        // The events of two answers are not one stream of events: what may be continued is told in updates, and written
+        // as this server writes.
+        let answer: PassageStream = match self.endpoint.on_drop {
+            OnDrop::Continue => Box::pin(self.client.start(&self.endpoint, request).map(Passage::Update)),
+            _ => Box::pin(self.client.start_verbatim(&self.endpoint, request)),
+        };
         Box::pin(std::future::ready(Ok(answer)))
     }
 }

@@ -6,7 +6,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aurora_client::{Client as Upstreams, Endpoint, Secret};
+use aurora_client::{Client as Upstreams, Endpoint, OnDrop, Secret};
 use aurora_gateway::{Options, Router, Upstream};
 use aurora_testkit::{Reply, Upstream as Script, fixtures};
 use serde_json::json;
@@ -149,4 +149,28 @@ async fn a_client_that_leaves_ends_the_upstreams_work() {
     client.until("Hel").await;
     drop(client);
     soon(upstream.left(0)).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_is_continued_where_the_endpoint_says_so() {
+    let half = fixtures::sse_answer(&["The quick ", "brown fox "])
+        .into_iter()
+        .take(2);
+    let script = aurora_testkit::Script::sequence([
+        Reply::sse(half).cut(),
+        Reply::sse(fixtures::sse_answer(&["brown fox ", "jumps."])),
+    ]);
+    let upstream = Script::start(script);
+    let mut endpoint = Endpoint::new("up", &upstream.url()).expect("a good URL");
+    endpoint.on_drop = OnDrop::Continue;
+    let backend = Upstream::new(Upstreams::new().expect("a client"), endpoint);
+    let (addr, _stop, _running) = serve(Options::default(), Arc::new(backend)).await;
+    let mut client = Client::connect(addr).await;
+    client.chat(&prompt(false)).await;
+    let answer = client.answer().await;
+    assert_eq!(
+        answer.json()["choices"][0]["message"]["content"],
+        "The quick brown fox jumps."
+    );
+    assert_eq!(upstream.requests().len(), 2);
 }
