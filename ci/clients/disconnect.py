@@ -44,7 +44,9 @@ def leave_in_the_middle(stream):
         "logit_bias": {"0": -100, "2": -100, "4": -100},  # the tokens that would end it
         "messages": [{"role": "user", "content": "Write a long story about a lighthouse keeper."}],
     }).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {SERVER.netloc}\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {SERVER.netloc}\r\nContent-Length: {len(body)}\r\n"
+    # Without this the server goes on for a while, for it may be a connection that was lost.
+    head += "X-On-Disconnect: cancel\r\n\r\n"
     with socket.create_connection((SERVER.hostname, SERVER.port), timeout=120) as connection:
         connection.sendall(head.encode() + body)
         if stream:

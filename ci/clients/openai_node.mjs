@@ -125,3 +125,55 @@ test("an unknown model is not found, and the error names those there are", async
   });
   await assert.rejects(client.models.retrieve("no-such-model"), OpenAI.NotFoundError);
 });
+
+const respond = (fields) =>
+  client.responses.create({ model, input: messages[0].content, max_output_tokens: 32, temperature: 0, ...fields });
+
+const deltasOf = (events) =>
+  events.map((event) => (event.type === "response.output_text.delta" ? event.delta : "")).join("");
+
+test("a response, whole and streamed", async () => {
+  const whole = await respond();
+  assert.ok(["completed", "incomplete"].includes(whole.status), whole.status);
+  assert.ok(whole.output_text.trim());
+  const events = await collect(await respond({ stream: true }));
+  assert.deepEqual(events.map((event) => event.sequence_number), [...events.keys()]);
+  const final = events.at(-1).response;
+  assert.equal(deltasOf(events), whole.output_text);
+  assert.deepEqual(final.usage, whole.usage);
+});
+
+test("a background stream that is dropped and resumed", async () => {
+  const seen = [];
+  for await (const event of await respond({ background: true, stream: true })) {
+    seen.push(event);
+    if (event.type === "response.output_text.delta") break;
+  }
+  const { id } = seen[0].response;
+  const starting_after = seen.at(-1).sequence_number;
+  const rest = await collect(await client.responses.retrieve(id, { stream: true, starting_after }));
+  const all = [...seen, ...rest];
+  assert.deepEqual(all.map((event) => event.sequence_number), [...all.keys()]);
+  const final = await client.responses.retrieve(id);
+  assert.deepEqual(final.output, rest.at(-1).response.output);
+  assert.equal(deltasOf(all), final.output_text);
+});
+
+test("a response is cancelled and deleted", async () => {
+  const { id } = await client.responses.create({ model: "slow/words", input: "Count.", background: true });
+  assert.equal((await client.responses.cancel(id)).status, "cancelled");
+  assert.equal((await client.responses.cancel(id)).status, "cancelled");
+  await client.responses.delete(id);
+  await assert.rejects(client.responses.retrieve(id), OpenAI.NotFoundError);
+});
+
+// The endpoint `slow` of the server's configuration leaves silences, in which the server shows that it lives.
+test("ids and signs of life are no part of an answer", async () => {
+  const words = "one two three four five";
+  const chunks = await collect(await ask({ model: "slow/words", stream: true }));
+  assert.equal(textOf(chunks), words);
+  assert.equal(chunks.at(-1).choices[0].finish_reason, "stop");
+  const events = await collect(await client.responses.create({ model: "slow/words", input: "Count.", stream: true }));
+  assert.equal(deltasOf(events), words);
+  assert.equal(events.at(-1).type, "response.completed");
+});
