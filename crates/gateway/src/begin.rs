@@ -15,6 +15,9 @@ use crate::source::Source;
 use crate::streams::title::Title;
 use crate::streams::{self, Terms, Visit};
 
+/// The longest name of a model, in bytes. It is kept with every stream.
+const MODEL_NAME: usize = 512;
+
 /// How long an answer belongs to its request alone. Until it is known how it begins, an error is still a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wait {
@@ -36,6 +39,15 @@ pub(crate) async fn begin(
     wait: Wait,
     exchange: &mut Exchange,
 ) -> Result<Visit, Refusal> {
+    if request.model.len() > MODEL_NAME {
+        let message = format!("the model's name is longer than {MODEL_NAME} bytes");
+        return Err(Refusal::invalid(
+            400,
+            message,
+            Some("model"),
+            Some("invalid_value"),
+        ));
+    }
     let mut source = Source::new(app.backend.start(request));
     let lead = source.lead();
     match wait {

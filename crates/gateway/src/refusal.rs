@@ -13,6 +13,9 @@ use http::StatusCode;
 /// Sent with 429 and 503 where nobody said how long to wait.
 const DEFAULT_WAIT: Duration = Duration::from_secs(1);
 
+/// Sent with 503 where the store of streams has failed.
+const STORE_WAIT: Duration = Duration::from_secs(5);
+
 /// The error type of an answer that was cut off: by the upstream, by the way to it, or by this server's end.
 pub(crate) const STREAM_INTERRUPTED: &str = "stream_interrupted";
 
@@ -147,6 +150,14 @@ impl Refusal {
         );
         body.code = Some("busy".to_owned());
         Self::new(503, body)
+    }
+
+    /// 503: the store cannot write, for want of room on its disk or for another reason that may pass.
+    pub(crate) fn unkept() -> Self {
+        let message = "the server cannot keep answers at the moment; its log has more";
+        let mut body = ErrorBody::new("server_error", message);
+        body.code = Some("store_failed".to_owned());
+        Self::new(503, body).retry_after(STORE_WAIT)
     }
 
     /// The error event of a stream of which something cannot be read.

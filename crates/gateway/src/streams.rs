@@ -8,6 +8,7 @@ pub(crate) mod collected;
 pub(crate) mod follow;
 pub(crate) mod footer;
 pub(crate) mod live;
+mod orphan;
 pub(crate) mod records;
 pub(crate) mod relay;
 pub(crate) mod title;
@@ -16,7 +17,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use aurora_streamlog::{Error, Log, NewStream, Owner, State, Store, StreamId, Writer};
+use aurora_streamlog::{Error, Log, NewStream, Owner, State, Store, StreamId};
 use tokio_util::task::TaskTracker;
 
 use crate::Refusal;
@@ -25,8 +26,8 @@ use crate::phase::{Phase, Watch};
 use crate::source::Source;
 use footer::Footer;
 use live::{Attendance, Live};
-use records::{Put, Records};
-use relay::{Absence, Relay, interrupted};
+use records::Records;
+use relay::{Absence, Relay};
 use title::Title;
 
 /// How often the store lets go of what has expired, and streams without a server are looked for.
@@ -211,11 +212,13 @@ impl Streams {
                 continue;
             }
             let ended = match self.store.adopt(&id).await {
-                Ok(writer) => end_orphan(writer).await,
+                Ok(writer) => orphan::end(writer).await,
                 Err(error) => Err(error),
             };
             match ended {
-                Ok(()) => tracing::info!(%id, "a stream that was left open is ended as interrupted"),
+                Ok(end) => {
+                    tracing::info!(%id, verdict = end.verdict.as_str(), "a stream that was left open is ended")
+                }
                 Err(Error::NotOrphaned | Error::Unknown) => {}
                 // The next one may be better off; this one is tried again the next time.
                 Err(error) => tracing::warn!(%id, %error, "a stream without a server cannot be ended"),
@@ -263,31 +266,6 @@ async fn forget(live: Arc<Live>, store: Arc<dyn Store>, id: StreamId, owner: Own
     }
 }
 
-async fn end_orphan(mut writer: Box<dyn Writer>) -> Result<(), Error> {
-    struct Collect<'a>(&'a mut dyn Writer, Result<u64, Error>);
-    impl Put for Collect<'_> {
-        fn put(&mut self, record: &[u8]) {
-            if self.1.is_ok() {
-                self.1 = self.0.append(record);
-            }
-        }
-
-        fn put_last(&mut self, record: &[u8]) {
-            if self.1.is_ok() {
-                self.1 = self.0.append_last(record);
-            }
-        }
-    }
-    let end = interrupted("the server that produced the answer went away; the answer is not complete");
-    let title = Title::read(&writer.log().header());
-    let footer = Footer::of(&end, &title.model);
-    let mut sink = Collect(&mut *writer, Ok(0));
-    Records::new(title).end(&end, &mut sink);
-    sink.1?;
-    writer.flush().await?;
-    writer.finish(&footer.to_bytes()).await
-}
-
 /// How a stream ended; `None` as long as it is open.
 pub(crate) fn ended(log: &dyn Log) -> Option<Footer> {
     match log.state() {
@@ -312,6 +290,11 @@ pub(crate) fn refusal(error: &Error) -> Refusal {
         Error::Unknown => of(404, "stream_not_found", "there is no such stream".to_owned()),
         Error::Expired => of(410, "stream_expired", "the stream is no longer kept".to_owned()),
         Error::Full { retry_after } => Refusal::full().retry_after(*retry_after),
+        Error::Closed => Refusal::stopping(),
+        error if error.is_retryable() => {
+            tracing::error!(%error, "the store of streams has failed");
+            Refusal::unkept()
+        }
         error => {
             tracing::error!(%error, "the store of streams has failed");
             Refusal::internal("the store of streams has failed; the server's log has more")

@@ -471,3 +471,18 @@ async fn options_that_make_no_sense_are_refused() {
         assert!(matches!(error, Error::Option { .. }), "{error:?}");
     }
 }
+
+#[tokio::test]
+async fn a_model_name_without_end_is_not_kept() {
+    let gateway = Gateway::start(Options::default()).await;
+    let mut client = gateway.client().await;
+    client
+        .chat(&prompt(true).replace("plain", &"x".repeat(1024 * 1024)))
+        .await;
+    let answer = client.answer().await;
+    assert_eq!(
+        (answer.status, &answer.json()["error"]["param"]),
+        (400, &"model".into())
+    );
+    assert!(answer.body.len() < 500);
+}

@@ -128,7 +128,13 @@ async fn three_readers_see_the_same_and_a_slow_one_holds_up_nobody() {
     second.until("\r\n\r\n").await;
     let mut slow = gateway.client().await;
     slow.write(resume(&id, None)).await;
-    let text = "x".repeat(64 * 1024);
+    // Text in which nothing repeats itself, so that no store can make it small.
+    let mut state = 1_u64;
+    let mut letter = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(b'a' + ((state >> 33) % 26) as u8)
+    };
+    let text: String = (0..64 * 1024).map(|_| letter()).collect();
     // More than sockets and buffers hold, and only the slow one does not read.
     for _ in 0..256 {
         feed.text(&text).await;

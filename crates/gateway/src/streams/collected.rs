@@ -22,6 +22,8 @@ pub(crate) async fn collect(follow: &mut Follow, mut on_delta: impl FnMut()) -> 
     let mut deltas = Vec::new();
     let mut transcript = Transcript::new();
     let mut seen = 0;
+    let mut broken = None;
+    // To its end also where it broke: how a stream ended can be seen a moment after its last record.
     while follow.next().await? {
         for (_, record) in follow.records() {
             let read = dialect.read("", &String::from_utf8_lossy(record), &mut deltas);
@@ -33,9 +35,12 @@ pub(crate) async fn collect(follow: &mut Follow, mut on_delta: impl FnMut()) -> 
                     .map_err(|failure| Refusal::broken_off(&failure, seen))?;
             }
             if let Err(failure) = read {
-                return Err(Refusal::broken_off(&failure, seen).or_status(follow.footer().status));
+                broken = Some(failure);
             }
         }
+    }
+    if let Some(failure) = broken {
+        return Err(Refusal::broken_off(&failure, seen).or_status(follow.footer().status));
     }
     if !dialect.is_done() {
         return Err(Refusal::lost("the answer has no end"));
