@@ -121,6 +121,8 @@ pub(crate) struct Recorder {
     key: Option<Secret>,
     /// The end of the last read, if it may be the beginning of the key.
     held: Vec<u8>,
+    /// When that read was.
+    held_at_us: u64,
 }
 
 impl Recorder {
@@ -143,6 +145,7 @@ impl Recorder {
             header: Some(header),
             key,
             held: Vec::new(),
+            held_at_us: 0,
         }
     }
 
@@ -154,10 +157,12 @@ impl Recorder {
         let at_us = micros(now);
         if let Input::Bytes(bytes) = input {
             let ready = self.ready(bytes);
+            self.held_at_us = at_us;
             return self.write_bytes(at_us, ready);
         }
+        // With the time at which they came: written with that of a deadline they would be life again, and move it.
         let held = std::mem::take(&mut self.held);
-        self.write_bytes(at_us, held)?;
+        self.write_bytes(self.held_at_us, held)?;
         let what = match input {
             Input::Turn => What::Turn {},
             Input::Head(head) => What::Head(HeadLine::of(head, self.key.as_ref())),

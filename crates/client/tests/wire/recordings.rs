@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aurora_chat::{Delta, FailureKind, Notice, Update, Verdict};
+use aurora_chat::{Deadline, Delta, FailureKind, Notice, Update, Verdict};
 use aurora_client::{Answer, Recording, Secret, Throttle};
 use aurora_testkit::{Reply, Script, Upstream, fixtures};
 use futures_util::StreamExt as _;
@@ -138,6 +138,21 @@ async fn the_key_is_not_in_the_recording_wherever_reads_cut_it() {
     assert!(!lines.contains(KEY) && !body.contains(KEY), "{body}");
     assert!(body.contains("[masked] hunter2-hunter [masked]"), "{body}");
     assert_eq!(all(parse(&sink).play(f64::INFINITY)).await.updates, told.updates);
+}
+
+#[tokio::test]
+async fn what_may_begin_the_key_is_played_at_its_own_time() {
+    // What was held back when the deadline passed came before it, and does not move it.
+    for piece in ["data: hunter2-hun", ": hunter2"] {
+        let upstream = Upstream::start(Reply::sse([&fixtures::text("x"), piece]).stall());
+        let mut endpoint = endpoint(&upstream.url());
+        endpoint.api_key = Some(Secret::new("hunter2-hunter2-hunter2"));
+        endpoint.deadlines.idle = Some(Duration::from_millis(200));
+        let sink = Sink::default();
+        let told = all(client().start_recorded(&endpoint, request(), Box::new(sink.clone()))).await;
+        assert_eq!(told.verdict(), Verdict::TimedOut(Deadline::Idle));
+        assert_eq!(all(parse(&sink).play(f64::INFINITY)).await.updates, told.updates);
+    }
 }
 
 #[tokio::test]
