@@ -1,7 +1,8 @@
 //! What a call leaves in the log: one span, with what it came to, and an event for each step.
 //!
 //! Levels: `info` for the end of a call, `warn` for a retry and a lost connection, `debug` for requests and responses, `trace` for what was
-//! asked. Keys are masked in everything; prompts appear at `trace` only, and answers nowhere.
+//! asked and for the words of failures, in which servers repeat it. Keys are masked in everything; prompts appear at `trace` only, and
+//! answers nowhere.
 
 use std::time::Duration;
 
@@ -87,8 +88,20 @@ pub(crate) fn ended(span: &Span, call: &Call, elapsed: Duration) {
     span.record("bytes", measure.bytes());
     span.in_scope(|| match &end.failure {
         None => tracing::info!("the call has ended"),
-        Some(failure) => tracing::info!(kind = failure.kind.as_str(), "the call has failed: {failure}"),
+        Some(failure) => {
+            tracing::info!(
+                kind = failure.kind.as_str(),
+                status = failure.status,
+                "the call has failed"
+            );
+            quote(&failure.to_string());
+        }
     });
+}
+
+/// What a server said of a failure, or what was made of it, without the key. It may repeat what was asked.
+pub(crate) fn quote(message: &str) {
+    tracing::trace!(message, "the failure's own words");
 }
 
 fn millis(time: Duration) -> f64 {

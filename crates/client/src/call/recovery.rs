@@ -8,6 +8,7 @@ use aurora_chat::{
 
 use super::{Call, Head, State};
 use crate::{
+    log,
     resume::{Next, Tries},
     retry::{self, Decision, Hints},
 };
@@ -69,9 +70,11 @@ impl Call {
                 tracing::warn!(
                     attempt = self.retries_made,
                     ?wait,
-                    reason,
+                    kind = failure.kind.as_str(),
+                    status = failure.status,
                     "the call is tried again"
                 );
+                log::quote(&reason);
                 self.last_failure = Some(reason.clone());
                 self.outbox.notify(Notice::Retry {
                     attempt: self.retries_made,
@@ -120,7 +123,13 @@ impl Call {
                 let reason = self
                     .outbox
                     .clean(failure.map_or(tries.loss(), |failure| &failure.message));
-                tracing::warn!(?wait, reason, "the lost connection is going to be picked up");
+                tracing::warn!(
+                    ?wait,
+                    kind = failure.map(|failure| failure.kind.as_str()),
+                    status = failure.and_then(|failure| failure.status),
+                    "the lost connection is going to be picked up"
+                );
+                log::quote(&reason);
                 self.last_failure = Some(reason);
                 self.state = State::Waiting {
                     until: now.saturating_add(wait),

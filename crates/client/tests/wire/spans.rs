@@ -197,6 +197,22 @@ async fn what_nobody_knows_stays_empty_and_every_ending_is_told() {
 /// One call of every kind of ending, to servers that repeat the key.
 async fn talk(client: &Client, secret: &str) {
     let echo = format!("the key {KEY} is wrong");
+    let prompt = format!("cannot answer {secret:?}");
+    let cut = Reply::sse([format!("id: abc.0\n{}", fixtures::text("an answer"))]).cut();
+    let unknown = Reply::json(404, &fixtures::error_body(404, &prompt));
+    for script in [
+        Script::sequence([cut.header("x-stream-id", "abc"), unknown]),
+        Reply::json(400, &fixtures::error_body(400, &prompt)).into(),
+        Reply::sse([fixtures::error(503, &prompt)])
+            .header("retry-after-ms", "0")
+            .into(),
+    ] {
+        let upstream = Upstream::start(script);
+        let mut endpoint: Endpoint = endpoint(&upstream.url());
+        endpoint.retries = 1;
+        let mut answer = client.start(&endpoint, request());
+        while answer.next().await.is_some() {}
+    }
     for reply in [
         Reply::sse(fixtures::sse_answer(&["an answer"])),
         Reply::json(401, &fixtures::error_body(401, &echo)),
