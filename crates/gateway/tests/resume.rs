@@ -156,6 +156,49 @@ async fn three_readers_see_the_same_and_a_slow_one_holds_up_nobody() {
 }
 
 #[tokio::test]
+async fn three_readers_that_reload_in_mid_answer_and_one_that_sleeps_miss_nothing() {
+    let mut gateway = Gateway::start(Options::default()).await;
+    let (first, feed, id) = begun(&mut gateway, &[]).await;
+    drop(first);
+    let mut readers = Vec::new();
+    for _ in 0..3 {
+        let mut reader = gateway.client().await;
+        reader.write(resume(&id, None)).await;
+        readers.push((reader, String::new()));
+    }
+    let mut sleeper = gateway.client().await;
+    sleeper.write(resume(&id, Some(1))).await;
+    for n in 0..12 {
+        feed.text(&format!("<{n}>")).await;
+        // Each has its own time to reload; what it has not read by then goes with its connection.
+        let (reader, seen) = &mut readers[n % 3];
+        *seen += &events_until(reader, &format!("<{n}>")).await;
+        let last = seen.matches("\n\n").count() as u64 - 1;
+        *reader = gateway.client().await;
+        reader.write(resume(&id, Some(last))).await;
+    }
+    feed.finish().await;
+    let all = body(&gateway, resume(&id, None)).await;
+    assert!((0..12).all(|n| all.contains(&format!("<{n}>"))) && all.ends_with("[DONE]\n\n"));
+    for (mut reader, mut seen) in readers {
+        reader.until("\r\n\r\n").await;
+        seen += &unchunked(&reader.stream_end().await);
+        assert_eq!(seen, all);
+    }
+    sleeper.until("\r\n\r\n").await;
+    let late = unchunked(&sleeper.stream_end().await);
+    assert!(all.ends_with(&late) && late.contains("<0>"), "{late}");
+}
+
+/// The events of a response that has just begun, up to the one with this text.
+async fn events_until(reader: &mut support::Client, text: &str) -> String {
+    reader.until("\r\n\r\n").await;
+    let begun = reader.until(text).await;
+    let event = reader.until("\n\n\r\n").await;
+    unchunked(&(begun + &event + "0\r\n\r\n"))
+}
+
+#[tokio::test]
 async fn without_a_reader_the_source_stops_after_the_grace() {
     let options = || Options {
         grace: Duration::from_millis(50),

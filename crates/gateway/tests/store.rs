@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use aurora_chat::{Delta, End, FinishReason, Update};
 use aurora_client::Passage;
@@ -16,7 +17,9 @@ use aurora_streamlog::{
 };
 use futures_core::future::BoxFuture;
 use futures_util::{StreamExt, stream};
-use support::{Answer, Folder, Gateway, begun, get, prompt, request, soon, unchunked};
+use support::{Answer, Client, Folder, Gateway, begun, get, prompt, request, soon, unchunked};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpSocket;
 
 /// What fails from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -278,9 +281,19 @@ async fn a_reader_that_is_behind_gets_all_that_is_kept_of_a_stream_without_end()
     };
     let store = Faulty::new(Disk::open(folder.path(), options).expect("a new folder"));
     let mut gateway = Gateway::kept(Options::default(), Arc::new(store.clone())).await;
-    let (mut client, feed, id) = begun(&mut gateway, &[]).await;
+    let (_first, feed, id) = begun(&mut gateway, &[]).await;
     locked(&store.lost).insert(id.parse().expect("an id"));
-    // More than the sockets hold; the client does not read meanwhile.
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(64 << 10).expect("a small window");
+    let mut client = Client {
+        socket: socket.connect(gateway.addr).await.expect("the server listens"),
+        seen: Vec::new(),
+    };
+    client
+        .write(request("GET", &format!("/v1/streams/{id}"), &[], ""))
+        .await;
+    client.until("\r\n\r\n").await;
+    // Twice more than the sockets hold; the client does not read meanwhile.
     let texts = 200;
     for n in 0..texts {
         feed.text(&noise(n, 64 << 10)).await;
@@ -295,7 +308,13 @@ async fn a_reader_that_is_behind_gets_all_that_is_kept_of_a_stream_without_end()
     store.fail(Fault::Flush);
     feed.text("never kept").await;
     feed.dropped().await;
-    // Nobody can give the stream an end, so this reader's is of its own.
+    // The reader learns that the stream is given up, and takes longer for the rest than an end is waited for. Nobody can
+    // give the stream one, so this reader's is of its own.
+    while client.seen.len() < 6 << 20 {
+        let read = client.socket.read_buf(&mut client.seen).await;
+        assert!(read.expect("bytes") > 0);
+    }
+    tokio::time::sleep(Duration::from_secs(6)).await;
     let rest = unchunked(&client.stream_end().await);
     assert!((0..texts).all(|n| rest.contains(&noise(n, 64 << 10))));
     assert!(

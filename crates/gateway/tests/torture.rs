@@ -5,7 +5,7 @@
 //! they mean, and an upstream whose events are passed on. Between the two is a proxy that does something else to every
 //! connection. What an answer says, when, and what is done to which connection follow from one seed.
 //!
-//! `AURORA_TORTURE` is the number of answers (48), `AURORA_TORTURE_SEED` a seed to try again.
+//! `AURORA_TORTURE` is the number of answers (32), `AURORA_TORTURE_SEED` a seed to try again.
 
 mod support;
 
@@ -65,7 +65,7 @@ struct Tally {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_answer_arrives_whole_and_once() {
-    let count = std::env::var("AURORA_TORTURE").map_or(48, |count| count.parse().expect("a number"));
+    let count = std::env::var("AURORA_TORTURE").map_or(32, |count| count.parse().expect("a number"));
     let seed = Random::seed("AURORA_TORTURE_SEED");
     eprintln!("{count} answers, AURORA_TORTURE_SEED={seed}");
     let mut places = Vec::new();
