@@ -98,9 +98,10 @@ pub struct Deadlines {
 /// How much an answer may weigh. Together they bound the memory of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// One line of the event stream plus the event it belongs to, in bytes. 8 MiB.
+    /// One line of the event stream plus the event it belongs to, or the whole of a body that is no event stream, in
+    /// bytes. 8 MiB.
     pub event: usize,
-    /// The answer, in bytes: text, reasoning, refusals and tool calls; or a body that is no event stream. 64 MiB.
+    /// The answer, in bytes: text, reasoning, refusals and tool calls. 64 MiB.
     pub answer: usize,
     /// The names and values of the response's headers, in bytes. 64 KiB; the HTTP library stops at 100 headers and
     /// about 400 KiB.

@@ -1,5 +1,5 @@
 //! Reads the body of one successful response: bytes in, deltas and notices out, within the limits. It decides whether
-//! the body is an event stream or one JSON value; how the answer ended is the [`Call`](crate::call::Call)'s to say.
+//! the body is an event stream or one JSON value, whatever its header says; how the answer ended is the [`Call`](crate::call::Call)'s to say.
 
 use std::fmt;
 
@@ -20,6 +20,8 @@ use crate::{
 /// The body of one response, as far as it has been read.
 pub(crate) struct Reading {
     form: Form,
+    /// What has come of an event stream that may yet turn out to be one JSON value.
+    bare: Bare,
     reader: Reader,
     /// The place in the stream, where the server keeps streams.
     cursors: Option<Cursors>,
@@ -39,8 +41,20 @@ enum Form {
     Unknown,
     /// An event stream.
     Events(Box<Decoder>),
-    /// One JSON value, or something that is no answer at all; kept whole, within the limit on answers.
+    /// One JSON value, or something that is no answer at all; kept whole, within the limit on events.
     Whole(Vec<u8>),
+}
+
+/// Whether a body that its header calls an event stream is JSON in truth, as some servers answer that do not stream. It
+/// is read as what it is called, since a bare error may stand before events; but as long as there is no event, what has
+/// come is kept.
+enum Bare {
+    /// Nothing but white space has come.
+    Unknown,
+    /// It begins as JSON does, and no event has come; within the limit on events.
+    Kept(Vec<u8>),
+    /// It is an event stream.
+    No,
 }
 
 /// What reading on is good for.
@@ -72,6 +86,7 @@ impl Reading {
     pub(crate) fn new(head: &Head, limits: Limits, key: Option<Secret>, events: bool) -> Self {
         Self {
             form: Form::of(head, limits),
+            bare: Bare::Unknown,
             reader: match events {
                 true => Reader::new().keeping_events(),
                 false => Reader::new(),
@@ -104,7 +119,7 @@ impl Reading {
     /// The place from which the rest can be asked for if the connection is lost now: the server keeps streams, and the
     /// answer is not whole yet.
     pub(crate) fn resume_from(&self) -> Option<ResumeFrom<'_>> {
-        let events = !matches!(self.form, Form::Whole(_));
+        let events = !matches!(self.form, Form::Whole(_)) && !matches!(self.bare, Bare::Kept(_));
         let cursors = self.cursors.as_ref().filter(|cursors| cursors.can_resume());
         cursors
             .filter(|_| self.is_open() && events)
@@ -125,6 +140,7 @@ impl Reading {
     /// Another answer, of which this is the head, continues this one.
     pub(crate) fn go_on(&mut self, head: &Head) {
         self.form = Form::of(head, self.limits);
+        self.bare = Bare::Unknown;
         self.reader = Reader::new();
         self.cursors = None;
         if let Some(partial) = &mut self.partial {
@@ -135,6 +151,7 @@ impl Reading {
     /// Another connection goes on where this one was lost. What the loss has cut off of an event comes again.
     pub(crate) fn reconnect(&mut self) {
         self.form = Form::events(self.limits);
+        self.bare = Bare::No;
         if let Some(cursors) = &mut self.cursors {
             cursors.reconnect();
         }
@@ -164,20 +181,24 @@ impl Reading {
             Form::Unknown => return Ok(Step::More),
             Form::Whole(body) => {
                 self.heard = true;
-                if body.len() + bytes.len() > self.limits.answer {
-                    return Err(answer_limit(self.limits.answer));
-                }
-                body.extend_from_slice(bytes);
+                append(body, bytes, self.limits.event)?;
                 return Ok(Step::More);
             }
-            Form::Events(decoder) => match decoder.next_item(bytes) {
-                Ok(Some(item)) => item,
-                Ok(None) => return Ok(Step::More),
-                Err(error) => return Err(event_limit(&error, self.limits.event)),
-            },
+            Form::Events(decoder) => {
+                let given = *bytes;
+                let item = decoder.next_item(bytes);
+                let taken = &given[..given.len() - bytes.len()];
+                self.bare.see(taken, self.limits.event)?;
+                match item {
+                    Ok(Some(item)) => item,
+                    Ok(None) => return Ok(Step::More),
+                    Err(error) => return Err(event_limit(&error, self.limits.event)),
+                }
+            }
         };
         if let Item::Event(event) = &item {
             self.heard = true;
+            self.bare = Bare::No;
             if let Some(cursors) = &mut self.cursors
                 && cursors.place(event.id, says_something(event))? == Place::Seen
             {
@@ -216,16 +237,14 @@ impl Reading {
             Form::Unknown => {}
             Form::Whole(body) => {
                 let body = std::mem::take(body);
-                match self.reader.read_body(&body, &mut found.deltas)? {
-                    Flow::Warning(notice) => found.notices.push(notice),
-                    Flow::Continue | Flow::Done => {}
-                }
+                self.read_whole(&body, found)?;
             }
             Form::Events(decoder) => {
                 let resumed = self.cursors.as_ref().is_some_and(Cursors::is_resumed);
                 while let Some(item) = decoder.finish() {
                     if let Item::Event(event) = &item {
                         self.heard = true;
+                        self.bare = Bare::No;
                         // Its cursor was cut off with its end: it may have been read before.
                         if resumed && says_something(event) {
                             continue;
@@ -236,11 +255,39 @@ impl Reading {
                     found.notices.clear();
                     result?;
                 }
+                if let Bare::Kept(body) = std::mem::replace(&mut self.bare, Bare::No) {
+                    match self.read_whole(&body, found) {
+                        // It is no JSON either, so it is what its header says: a stream, without an end.
+                        Err(failure) if failure.kind == FailureKind::Protocol => {}
+                        result => result?,
+                    }
+                }
             }
         }
         if let Some(partial) = &mut self.partial {
             partial.take(found);
             partial.finish(found);
+        }
+        Ok(())
+    }
+
+    /// Reads a body that is no event stream.
+    fn read_whole(&mut self, body: &[u8], found: &mut Found) -> Result<(), Failure> {
+        match self.reader.read_body(body, &mut found.deltas) {
+            Ok(Flow::Warning(notice)) => found.notices.push(notice),
+            Ok(Flow::Continue | Flow::Done) => {}
+            Err(failure) => {
+                let text = String::from_utf8_lossy(body);
+                let key = self.key.as_ref().filter(|key| text.contains(key.expose()));
+                // As with events: a message may have been cut in the middle of the key.
+                return Err(key
+                    .and_then(|key| {
+                        let masked = mask_exact(&text, key.expose());
+                        let mut reader = Reader::new();
+                        reader.read_body(masked.as_bytes(), &mut Vec::new()).err()
+                    })
+                    .unwrap_or(failure));
+            }
         }
         Ok(())
     }
@@ -278,6 +325,36 @@ impl Form {
             Decoder::new().with_limit(limits.event).with_stray_lines(),
         ))
     }
+}
+
+impl Bare {
+    /// Takes bytes that were read of an event stream.
+    fn see(&mut self, bytes: &[u8], limit: usize) -> Result<(), Failure> {
+        match self {
+            Self::Unknown => match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
+                None => {}
+                Some(b'{' | b'[') => {
+                    let mut body = Vec::new();
+                    append(&mut body, bytes, limit)?;
+                    *self = Self::Kept(body);
+                }
+                Some(_) => *self = Self::No,
+            },
+            Self::Kept(body) => append(body, bytes, limit)?,
+            Self::No => {}
+        }
+        Ok(())
+    }
+}
+
+/// Appends to a body that is kept whole.
+fn append(body: &mut Vec<u8>, bytes: &[u8], limit: usize) -> Result<(), Failure> {
+    if body.len() + bytes.len() > limit {
+        let message = format!("the response is no event stream and larger than the limit of {limit} bytes");
+        return Err(Failure::new(FailureKind::Limit(Limit::Event), message));
+    }
+    body.extend_from_slice(bytes);
+    Ok(())
 }
 
 /// Whether an event is more than a ping, an end marker or an error.

@@ -148,8 +148,7 @@ impl Reader {
     /// The failure that the body reports, or [`FailureKind::Protocol`] if it is neither.
     pub fn read_body(&mut self, body: &[u8], out: &mut Vec<Delta>) -> Result<Flow, Failure> {
         let value: Value = serde_json::from_slice(body).map_err(|error| {
-            let text = String::from_utf8_lossy(&body[..body.len().min(4 * EXCERPT_MAX)]);
-            let excerpt = printable(&text, EXCERPT_MAX);
+            let excerpt = excerpt(body);
             let message = match excerpt.as_str() {
                 "" => "the response is empty".to_owned(),
                 excerpt => format!("the response is neither an event stream nor JSON ({error}): {excerpt}"),
@@ -160,7 +159,7 @@ impl Reader {
             return Err(failure);
         }
         if first_choice(&value).is_none() {
-            let excerpt = printable(&value.to_string(), EXCERPT_MAX);
+            let excerpt = excerpt(body);
             let message = format!("the response is JSON, but neither an answer nor an error: {excerpt}");
             return Err(Failure::new(FailureKind::Protocol, message));
         }
@@ -403,7 +402,7 @@ impl Reader {
     }
 
     fn warn(&mut self, kind: &'static str, what: &str, data: &str) -> Flow {
-        let excerpt = printable(data, EXCERPT_MAX);
+        let excerpt = excerpt(data.as_bytes());
         let message = format!("{what}: {excerpt}");
         self.unreadable = Some(excerpt);
         Flow::Warning(Notice::Warning { kind, message })
@@ -428,6 +427,12 @@ fn learn_name(known: &mut Option<String>, value: Option<&Value>) {
         let name = value.and_then(Value::as_str).filter(|name| !name.is_empty());
         *known = name.map(|name| printable(name, NAME_MAX));
     }
+}
+
+/// The beginning of what cannot be read, harmless to show. No more of it is looked at, however long it is.
+fn excerpt(data: &[u8]) -> String {
+    let beginning = &data[..data.len().min(4 * EXCERPT_MAX)];
+    printable(&String::from_utf8_lossy(beginning), EXCERPT_MAX)
 }
 
 fn is_json(text: &str) -> bool {

@@ -100,6 +100,79 @@ fn a_body_that_is_no_event_stream_is_read_whole() {
     assert_eq!(end(&updates(&mut mislabelled)).verdict, Verdict::Complete);
 }
 
+/// Servers that do not stream answer with JSON all the same, also under the header of a stream.
+#[test]
+fn json_under_the_header_of_an_event_stream_is_read_for_what_it_is() {
+    let answer = r#"{"id":"a","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Hello"},"finish_reason":"stop"}]}"#;
+    let error = r#"{"error":{"message":"no such field","code":400}}"#;
+    let pretty = |json: &str| {
+        let value: serde_json::Value = serde_json::from_str(json).unwrap();
+        serde_json::to_string_pretty(&value).unwrap()
+    };
+    let read = |body: &str, cut: usize| {
+        let mut call = streaming();
+        call.handle_bytes(&body.as_bytes()[..cut], secs(1));
+        call.handle_bytes(&body.as_bytes()[cut..], secs(1));
+        call.handle_end(BodyEnd::Proper, secs(2));
+        updates(&mut call)
+    };
+    for body in [
+        answer.to_owned(),
+        format!("\r\n{answer}\n\n"),
+        pretty(answer),
+        pretty(answer).replace('\n', "\r\n\r\n"),
+    ] {
+        for cut in 0..body.len() {
+            let updates = read(&body, cut);
+            assert_eq!(
+                (text(&updates).as_str(), end(&updates).verdict),
+                ("Hello", Verdict::Complete),
+                "{body:?} cut at {cut}"
+            );
+        }
+    }
+    for body in [error.to_owned(), pretty(error)] {
+        for cut in 0..body.len() {
+            assert_eq!(
+                end(&read(&body, cut)).verdict,
+                Verdict::Failed(Fault::Caller),
+                "{body:?} cut at {cut}"
+            );
+        }
+    }
+    // Half a value is half an answer, and an event shows that it is a stream.
+    let half = &answer[..40];
+    assert_eq!(end(&read(half, 3)).verdict, Verdict::Truncated);
+    let stream = format!("{answer}\n{}", fixtures::text("Hi"));
+    let updates = read(&stream, 3);
+    assert_eq!(
+        (text(&updates).as_str(), end(&updates).verdict),
+        ("Hi", Verdict::Truncated)
+    );
+}
+
+#[test]
+fn a_body_that_is_no_event_stream_is_bounded_whatever_its_header_says() {
+    for content_type in ["application/json", "text/event-stream"] {
+        let mut call = call_with(|terms| terms.limits.event = 1000);
+        let content_type = Some(content_type.to_owned());
+        call.handle_head(
+            Head {
+                content_type,
+                ..head(200)
+            },
+            secs(0),
+        );
+        // Lines of their own, so that none of them is too long.
+        call.handle_bytes(b"[\n", secs(0));
+        (0..499).for_each(|_| call.handle_bytes(b"0\n", secs(0)));
+        assert_ne!(call.need(), Need::Nothing, "not yet over it");
+        call.handle_bytes(b"0", secs(0));
+        let updates = updates(&mut call);
+        assert_eq!(kind(end(&updates)), Some(FailureKind::Limit(Limit::Event)));
+    }
+}
+
 #[test]
 fn the_key_is_masked_wherever_a_server_repeats_it_also_where_a_long_message_is_cut() {
     let key = "hunter2hunter2";
@@ -120,7 +193,11 @@ fn the_key_is_masked_wherever_a_server_repeats_it_also_where_a_long_message_is_c
         by_code.handle_bytes(format!("{event}\n\n").as_bytes(), secs(1));
         let mut by_line = streaming();
         by_line.handle_bytes(format!("{{\"error\":\"{message}\"}}\n").as_bytes(), secs(1));
-        for mut call in [by_status, by_event, by_code, by_line] {
+        let mut by_body = streaming();
+        let pretty = format!("{{\n\"error\": \"{message}\"\n}}");
+        by_body.handle_bytes(pretty.as_bytes(), secs(1));
+        by_body.handle_end(BodyEnd::Proper, secs(1));
+        for mut call in [by_status, by_event, by_code, by_line, by_body] {
             let updates = updates(&mut call);
             assert!(matches!(end(&updates).verdict, Verdict::Failed(_)), "{updates:?}");
             assert!(
