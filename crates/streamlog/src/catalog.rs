@@ -142,6 +142,15 @@ impl<T> Catalog<T> {
         self.orphans.iter().copied().collect()
     }
 
+    /// The streams that are not finished.
+    pub(crate) fn open_ones(&self) -> Vec<T>
+    where
+        T: Clone,
+    {
+        let open = self.entries.values().filter(|entry| entry.finished.is_none());
+        open.map(|entry| entry.value.clone()).collect()
+    }
+
     /// Gives an orphan to a new writer.
     pub(crate) fn adopt(&mut self, id: &StreamId) -> Result<&T, Error> {
         let entry = self.entries.get(id).ok_or(Error::Unknown)?;

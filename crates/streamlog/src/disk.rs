@@ -27,7 +27,7 @@ use std::{
 };
 
 use futures_core::future::BoxFuture;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 use self::{
     file::{Medium, Real},
@@ -245,15 +245,11 @@ impl Store for Disk {
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {
-        let (done, answer) = oneshot::channel();
-        // Closed before: the other call waits for the end.
-        let is_first = self.shared.queue.close(Some(done));
+        self.shared.queue.close();
+        let mut end = self.shared.end.subscribe();
         Box::pin(async move {
-            if is_first {
-                answer.await.unwrap_or(Err(Error::Closed))
-            } else {
-                Ok(())
-            }
+            let end = end.wait_for(Option::is_some).await;
+            end.ok().and_then(|end| end.clone()).unwrap_or(Err(Error::Closed))
         })
     }
 }
@@ -266,6 +262,8 @@ struct Shared {
     queue: Queue,
     segments: RwLock<HashMap<u32, Arc<SegmentFile>>>,
     reads: Arc<Semaphore>,
+    /// How the thread ended, once it has.
+    end: watch::Sender<Option<Result<(), Error>>>,
 }
 
 impl Shared {
@@ -322,6 +320,7 @@ impl Shared {
             queue: Queue::default(),
             segments: RwLock::new(files),
             reads: Arc::new(Semaphore::new(READS_AT_ONCE)),
+            end: watch::Sender::new(None),
         };
         (shared, segments)
     }
@@ -379,7 +378,7 @@ struct ThreadOwner {
 
 impl Drop for ThreadOwner {
     fn drop(&mut self) {
-        self.shared.queue.close(None);
+        self.shared.queue.close();
         if let Some(thread) = lock(&self.thread).take() {
             // A panic of the thread has been reported by then.
             let _ = thread.join();

@@ -86,11 +86,15 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn sweep(&self);
 
     /// Stores what writers have flushed, and takes nothing more: afterwards every call that would write gives
-    /// [`Error::Closed`].
+    /// [`Error::Closed`]. Called again, it waits for the same end.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if not all of it could be stored.
+    /// [`Error::Io`] if not all of it could be stored, [`Error::Closed`] if the store has failed before.
+    ///
+    /// # Cancel safety
+    ///
+    /// It is the call itself that closes: dropping the future only gives up waiting for the end.
     fn close(&self) -> BoxFuture<'_, Result<(), Error>>;
 }
 
@@ -219,7 +223,8 @@ pub trait Reader: Send + fmt::Debug {
     /// # Errors
     ///
     /// [`Error::Expired`] or [`Error::Unknown`] if the stream went away under the reader, [`Error::Damaged`] or
-    /// [`Error::Io`] if it cannot be read any further. There is never a gap between records that were given out.
+    /// [`Error::Io`] if it cannot be read any further, [`Error::Closed`] if the store has failed and the stream cannot grow
+    /// any more. There is never a gap between records that were given out.
     fn poll_batch(&mut self, cx: &mut Context<'_>, out: &mut Batch) -> Poll<Result<bool, Error>>;
 }
 

@@ -64,9 +64,7 @@ pub(super) enum Job {
     /// Looks for what has expired.
     Sweep,
     /// The last one.
-    Close {
-        done: Option<Done>,
-    },
+    Close,
 }
 
 impl Job {
@@ -81,7 +79,7 @@ impl Job {
             | Self::Bury { .. }
             | Self::Evict { .. }
             | Self::Sweep
-            | Self::Close { .. } => 0,
+            | Self::Close => 0,
         }
     }
 }
@@ -152,21 +150,26 @@ impl Queue {
         }
     }
 
-    /// Takes nothing more after this. False if that was so before.
-    pub(super) fn close(&self, done: Option<Done>) -> bool {
+    /// Takes nothing more after this.
+    pub(super) fn close(&self) {
         let mut woken = Woken::default();
         {
             let mut state = lock(&self.state);
             if state.is_closed {
-                return false;
+                return;
             }
-            state.push(Job::Close { done });
+            state.push(Job::Close);
             state.is_closed = true;
             state.waiters.take(&mut woken);
         }
         self.more.notify_one();
         woken.wake();
-        true
+    }
+
+    /// Drops what waits, which tells whoever waits for an answer. For when nobody is there to take it.
+    pub(super) fn discard(&self) {
+        let jobs = std::mem::take(&mut lock(&self.state).jobs);
+        drop(jobs);
     }
 
     pub(super) fn check_open(&self) -> Result<(), Error> {

@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures_core::future::BoxFuture;
+use tokio::task::JoinHandle;
 
 use super::{
     Shared, file,
@@ -52,7 +52,9 @@ pub(super) struct DiskReader {
     stream: Arc<Stream>,
     unpacker: Unpacker,
     ticket: Ticket,
-    loading: Option<BoxFuture<'static, Result<Vec<Loaded>, Error>>>,
+    /// A task of its own, which goes on when nobody polls the reader: its turn to read from the disk is over when it has read,
+    /// not when a client that has stalled wants more.
+    loading: Option<JoinHandle<Result<Vec<Loaded>, Error>>>,
     loaded: VecDeque<Loaded>,
 }
 
@@ -75,6 +77,8 @@ impl DiskReader {
             return Some(Poll::Pending);
         };
         self.loading = None;
+        // The runtime that would run it is going away.
+        let loaded = loaded.unwrap_or(Err(Error::Closed));
         Some(Poll::Ready(match loaded {
             Ok(blocks) => {
                 self.loaded.extend(blocks);
@@ -121,7 +125,7 @@ impl Reader for DiskReader {
                     if blocks.is_empty() {
                         return Poll::Ready(Err(MISPLACED));
                     }
-                    self.loading = Some(Box::pin(load(self.shared.clone(), self.stream.id, blocks)));
+                    self.loading = Some(tokio::spawn(load(self.shared.clone(), self.stream.id, blocks)));
                 }
                 Found::End if !out.is_empty() => break,
                 Found::End if inner.state == State::Open => {
@@ -138,6 +142,9 @@ impl Reader for DiskReader {
 
 impl Drop for DiskReader {
     fn drop(&mut self) {
+        if let Some(loading) = &self.loading {
+            loading.abort();
+        }
         let mut ticket = mem::take(&mut self.ticket);
         self.stream.inner().waiters.leave(&mut ticket);
     }
@@ -174,7 +181,6 @@ async fn load(shared: Arc<Shared>, stream: StreamId, blocks: Vec<Wanted>) -> Res
         }
         Ok(loaded)
     };
-    // The runtime that would run it is going away.
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or(Err(Error::Closed))

@@ -73,8 +73,8 @@ impl Found {
         let salt = match frame::parse_header(&bytes) {
             Header::Salt(salt) => salt,
             Header::Version(found) => return Err(Error::Version { path, found }),
-            Header::None if is_last && bytes.len() <= frame::HEADER_LEN => {
-                // The process died while it made the segment. There is nothing in it.
+            Header::None if bytes.len() <= frame::HEADER_LEN => {
+                // It could not be made, or the process died meanwhile. There is nothing in it.
                 return fs::remove_file(&path)
                     .map_err(|error| Error::io("remove an empty segment of the log", error));
             }

@@ -5,6 +5,7 @@ mod faults;
 mod keeping;
 mod model;
 mod recovery;
+mod stalls;
 
 use super::*;
 use crate::{Batch, conformance};

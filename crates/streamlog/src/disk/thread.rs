@@ -86,10 +86,10 @@ impl Thread {
             };
             self.shared.queue.take(until_sync, &mut jobs);
             self.evict();
-            let mut closed = None;
+            let mut is_closed = false;
             while let Some(job) = jobs.pop_front() {
                 match job {
-                    Job::Close { done } => closed = Some(done),
+                    Job::Close => is_closed = true,
                     job => self.encode(job),
                 }
                 if self.group.buffer.len() >= GROUP_BYTES {
@@ -99,13 +99,10 @@ impl Thread {
             self.commit();
             self.clean();
             self.sync_if_due();
-            if let Some(done) = closed {
+            if is_closed {
                 let result = self.sync();
                 self.lock = None;
-                if let Some(done) = done {
-                    // Whoever asked may have gone.
-                    let _ = done.send(result);
-                }
+                self.shared.end.send_replace(Some(result));
                 return;
             }
         }
@@ -198,7 +195,7 @@ impl Thread {
                 };
                 frame::put(buffer, salt, *id, &frame);
             }
-            Job::Sweep | Job::Close { .. } => {}
+            Job::Sweep | Job::Close => {}
         }
         let len = (buffer.len() - start) as u64;
         self.group.entries.push(Entry { job, len });
@@ -225,9 +222,7 @@ impl Thread {
                     .find(&stream.id, owner, now)
                     .map(|_| ())
             }
-            Job::Create { .. } | Job::Bury { .. } | Job::Evict { .. } | Job::Sweep | Job::Close { .. } => {
-                Ok(())
-            }
+            Job::Create { .. } | Job::Bury { .. } | Job::Evict { .. } | Job::Sweep | Job::Close => Ok(()),
         }
     }
 
@@ -260,6 +255,8 @@ impl Thread {
 
     fn open_segment(&mut self) -> io::Result<Current> {
         let number = self.next_number;
+        // No number is used twice, whatever becomes of the file: one that cannot be removed would stop the log.
+        self.next_number = number.saturating_add(1);
         let path = file::segment_path(&self.folder, number);
         let mut salt = [0; 4];
         getrandom::fill(&mut salt)?;
@@ -273,11 +270,10 @@ impl Thread {
             file::sync_folder(&self.folder)
         });
         if let Err(error) = written {
-            // The number is used again; a file that stays is found to be no segment.
+            // One that stays all the same is found to hold nothing.
             let _ = fs::remove_file(&path);
             return Err(error);
         }
-        self.next_number += 1;
         let len = frame::HEADER_LEN as u64;
         self.segments.add(number, len);
         let segment = Arc::new(SegmentFile { file, salt });
@@ -363,7 +359,7 @@ impl Thread {
             }
             // Room is needed most of all when nothing can be written.
             Job::Evict { stream } => self.let_go(&stream, Error::Expired, None),
-            Job::Bury { .. } | Job::Sweep | Job::Close { .. } => {}
+            Job::Bury { .. } | Job::Sweep | Job::Close => {}
         }
     }
 
@@ -408,6 +404,20 @@ impl Thread {
         }
     }
 
+    /// Tells whoever waits for more of a stream that none will come. What is finished stays readable.
+    fn fail(&mut self) {
+        let open = lock(&self.shared.catalog).open_ones();
+        for stream in open {
+            let mut woken = Woken::default();
+            {
+                let mut inner = stream.inner();
+                inner.gone.get_or_insert(Error::Closed);
+                inner.waiters.take(&mut woken);
+            }
+            woken.wake();
+        }
+    }
+
     fn sync(&mut self) -> Result<(), Error> {
         self.unsynced = None;
         let Some(current) = &self.current else {
@@ -425,6 +435,14 @@ impl Thread {
 impl Drop for Thread {
     fn drop(&mut self) {
         // Whatever made the thread end, nobody shall wait for it.
-        self.shared.queue.close(None);
+        self.shared.queue.close();
+        self.shared.queue.discard();
+        let has_ended = self.shared.end.borrow().is_some();
+        if !has_ended {
+            tracing::error!("the thread of the log has failed; nothing more is stored");
+            self.lock = None;
+            self.fail();
+            self.shared.end.send_replace(Some(Err(Error::Closed)));
+        }
     }
 }

@@ -15,26 +15,29 @@ use super::*;
 
 /// A disk with so many bytes left.
 #[derive(Debug)]
-struct Faulty {
-    room: AtomicU64,
+pub(super) struct Faulty {
+    pub(super) room: AtomicU64,
     /// It neither flushes nor cuts, though it writes.
-    fails_to_sync: AtomicBool,
+    pub(super) fails_to_sync: AtomicBool,
+    /// The next write is the thread's last.
+    pub(super) panics: AtomicBool,
     /// Writes wait while this is so.
     is_stuck: Mutex<bool>,
     unstuck: Condvar,
 }
 
 impl Faulty {
-    fn new() -> Arc<Self> {
+    pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             room: AtomicU64::new(u64::MAX),
             fails_to_sync: AtomicBool::new(false),
+            panics: AtomicBool::new(false),
             is_stuck: Mutex::new(false),
             unstuck: Condvar::new(),
         })
     }
 
-    fn set_stuck(&self, is_stuck: bool) {
+    pub(super) fn set_stuck(&self, is_stuck: bool) {
         *lock(&self.is_stuck) = is_stuck;
         self.unstuck.notify_all();
     }
@@ -44,6 +47,7 @@ impl Medium for Faulty {
     fn write(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
         let stuck = lock(&self.is_stuck);
         drop(self.unstuck.wait_while(stuck, |is_stuck| *is_stuck).unwrap());
+        assert!(!self.panics.load(Ordering::SeqCst), "on purpose");
         let room = self.room.load(Ordering::SeqCst);
         let fits = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
         Real.write(file, &bytes[..fits], offset)?;
@@ -72,7 +76,7 @@ impl Medium for Faulty {
     }
 }
 
-fn durable() -> Options {
+pub(super) fn durable() -> Options {
     Options {
         fsync: Fsync::Group,
         ..options()
@@ -90,7 +94,7 @@ async fn failed_flush(writer: &mut dyn Writer) -> Error {
     }
 }
 
-async fn shown(writer: &mut dyn Writer) {
+pub(super) async fn shown(writer: &mut dyn Writer) {
     let (mut reader, mut batch) = (writer.log().read(writer.next_seq() - 1), Batch::new());
     assert!(reader.next_batch(&mut batch).await.unwrap());
 }

@@ -83,7 +83,7 @@ impl Thread {
                 };
                 self.segments.bury(begin, id, grave);
             }
-            Job::Sweep | Job::Close { .. } => {}
+            Job::Sweep | Job::Close => {}
         }
     }
 
