@@ -196,6 +196,8 @@ impl FoundStream {
                 } else {
                     self.take_back(next_seq);
                     self.has_gap = false;
+                    // Only what is open is adopted: an end before this was one that could not be stored.
+                    self.state = State::Open;
                 }
             }
             Frame::Create { .. } | Frame::Drop { .. } => {}

@@ -6,6 +6,7 @@ mod keeping;
 mod model;
 mod recovery;
 mod stalls;
+mod untold;
 
 use super::*;
 use crate::{Batch, conformance};
