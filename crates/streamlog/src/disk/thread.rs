@@ -101,7 +101,7 @@ impl Thread {
             self.sync_if_due();
             if is_closed {
                 let result = self.sync();
-                self.lock = None;
+                self.unlock();
                 self.shared.end.send_replace(Some(result));
                 return;
             }
@@ -404,6 +404,15 @@ impl Thread {
         }
     }
 
+    /// Lets another process have the folder. Said, not left to the file's going: a process that is just being started by this
+    /// one has a copy of it for a moment.
+    fn unlock(&mut self) {
+        if let Some(lock) = self.lock.take() {
+            // Nothing can be done about it, and the lock goes with the process.
+            let _ = lock.unlock();
+        }
+    }
+
     /// Tells whoever waits for more of a stream that none will come. What is finished stays readable.
     fn fail(&mut self) {
         let open = lock(&self.shared.catalog).open_ones();
@@ -440,7 +449,7 @@ impl Drop for Thread {
         let has_ended = self.shared.end.borrow().is_some();
         if !has_ended {
             tracing::error!("the thread of the log has failed; nothing more is stored");
-            self.lock = None;
+            self.unlock();
             self.fail();
             self.shared.end.send_replace(Some(Err(Error::Closed)));
         }
