@@ -149,8 +149,7 @@ impl Driver {
                 Need::Send => self.send().await,
                 Need::Body => self.read().await,
                 Need::Wait => {
-                    let nothing = std::future::pending::<()>();
-                    let _ = self.clock.bound(self.call.wake_at(), nothing).await;
+                    self.clock.wait(self.call.wake_at()).await;
                     self.step(Input::Time);
                 }
                 Need::Nothing => {

@@ -2,7 +2,7 @@
 //! set back.
 
 use std::{
-    future::Future,
+    future::{Future, pending},
     pin::pin,
     time::{Duration, Instant, SystemTime},
 };
@@ -11,10 +11,13 @@ use std::{
 /// its sleep is seen.
 const WALL_CLOCK_CHECK: Duration = Duration::from_secs(5);
 
-/// How long work is given whose time had passed before anybody waited for it. Whoever reads slowly, as a pager does, or
-/// sleeps with the laptop, comes back to bytes that lie in the kernel, and the connection's task needs its turn to bring
-/// them: they were not late.
-const MOMENT: Duration = Duration::from_millis(100);
+/// How late a deadline may be noticed and still count as watched. Beyond this the process did not run: it was stopped, the
+/// laptop slept, or the runtime was blocked.
+const LATE: Duration = Duration::from_millis(50);
+
+/// How long work is given whose time passed while nobody watched. Bytes that came meanwhile lie in the kernel, and the
+/// connection's task needs its turn to bring them: they were not late.
+const GRACE: Duration = Duration::from_millis(250);
 
 /// Counts from 0 at its creation, and never goes back.
 ///
@@ -42,8 +45,9 @@ impl Clock {
         self.advance(Instant::now(), SystemTime::now())
     }
 
-    /// What `work` gives, or `None` once it is `at`. Work that is ready is never late, nor
-    /// is what needs but a moment after a time that had passed before this was called. Cancel safe if `work` is.
+    /// What `work` gives, or `None` once it is `at`. Work that is ready is never late. Nor is what needs but a moment
+    /// after a time that nobody saw pass: before this was called, as for a reader that takes its time, or while the
+    /// process did not run. Cancel safe if `work` is.
     pub(crate) async fn bound<T>(
         &mut self,
         at: Option<Duration>,
@@ -53,19 +57,36 @@ impl Clock {
             return Some(work.await);
         };
         let mut work = pin!(work);
-        let mut late = MOMENT;
+        let mut watched = false;
         loop {
-            let pause = match at.saturating_sub(self.now()) {
-                Duration::ZERO => std::mem::take(&mut late),
-                pause => pause,
+            let now = self.now();
+            let left = at.saturating_sub(now);
+            let (pause, last) = match left.is_zero() {
+                true if watched && now.saturating_sub(at) <= LATE => return None,
+                true => (GRACE, true),
+                false => (left.min(WALL_CLOCK_CHECK), false),
             };
             tokio::select! {
                 biased;
                 done = &mut work => return Some(done),
-                () = tokio::time::sleep(pause.min(WALL_CLOCK_CHECK)) => {}
+                () = tokio::time::sleep(pause) => {}
             }
-            if at <= self.now() {
+            if last {
                 return None;
+            }
+            watched = true;
+        }
+    }
+
+    /// Waits until it is `at`, or for ever.
+    pub(crate) async fn wait(&mut self, at: Option<Duration>) {
+        let Some(at) = at else {
+            return pending().await;
+        };
+        loop {
+            match at.saturating_sub(self.now()) {
+                Duration::ZERO => return,
+                left => tokio::time::sleep(left.min(WALL_CLOCK_CHECK)).await,
             }
         }
     }
@@ -82,8 +103,6 @@ impl Clock {
 
 #[cfg(test)]
 mod tests {
-    use std::future::pending;
-
     use super::*;
 
     #[tokio::test]
@@ -95,7 +114,7 @@ mod tests {
         // What was there before anybody waited still has to be brought.
         let brought = async {
             tokio::task::yield_now().await;
-            tokio::time::sleep(MOMENT / 10).await;
+            tokio::time::sleep(GRACE / 10).await;
             3
         };
         assert_eq!(awake.bound(Some(Duration::ZERO), brought).await, Some(3));
@@ -107,6 +126,36 @@ mod tests {
         asleep.wall -= hour;
         assert_eq!(asleep.bound(Some(hour), pending::<()>()).await, None);
         assert!(begun.elapsed() < hour / 60);
+    }
+
+    #[tokio::test]
+    async fn what_came_while_the_process_did_not_run_is_not_late() {
+        let short = Duration::from_millis(20);
+        let stopped = async {
+            tokio::task::yield_now().await;
+            // Nothing else runs on this thread: the time passes unseen.
+            std::thread::sleep(short + 2 * LATE);
+            tokio::time::sleep(GRACE / 10).await;
+            4
+        };
+        assert_eq!(Clock::start().bound(Some(short), stopped).await, Some(4));
+        let stopped = async {
+            tokio::task::yield_now().await;
+            std::thread::sleep(short + 2 * LATE);
+            pending::<()>().await;
+        };
+        assert_eq!(Clock::start().bound(Some(short), stopped).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_wait_ends_at_its_time() {
+        let short = Duration::from_millis(20);
+        let mut clock = Clock::start();
+        clock.wait(Some(short)).await;
+        assert!(clock.now() >= short);
+        let mut asleep = Clock::start();
+        asleep.wall -= Duration::from_secs(3600);
+        asleep.wait(Some(Duration::from_secs(3600))).await;
     }
 
     #[test]
