@@ -10,6 +10,9 @@ use aurora_chat::{Failure, FailureKind, Limit};
 /// The longest wait a server may ask for; a longer one ends the call at once.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(60);
 
+/// The longest wait that is told apart: 136 years, which recordings can hold.
+const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
+
 /// The backoff's first step, doubled with every retry.
 const FIRST_STEP: Duration = Duration::from_millis(500);
 
@@ -119,10 +122,16 @@ impl Hints {
     }
 }
 
-/// A number of units, fractions allowed, as a duration.
+/// A number of units, fractions allowed, as a duration; one beyond [`LONGEST`] is as good as that. A wait so long is a
+/// wait, not a value that cannot be read.
 fn seconds(text: &str, unit: f64) -> Option<Duration> {
-    let number: f64 = text.trim().parse().ok()?;
-    Duration::try_from_secs_f64(number * unit).ok()
+    let text = text.trim();
+    // `parse` takes signs and words too.
+    let number: f64 = text
+        .parse()
+        .ok()
+        .filter(|_| text.starts_with(|c: char| c.is_ascii_digit() || c == '.'))?;
+    Duration::try_from_secs_f64((number * unit).min(LONGEST.as_secs_f64())).ok()
 }
 
 #[cfg(test)]

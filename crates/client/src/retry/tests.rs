@@ -77,6 +77,11 @@ fn a_wait_the_server_asks_for_is_kept_exactly_up_to_the_limit() {
     assert_eq!(wait(0), Decision::Retry(Duration::ZERO));
     assert_eq!(wait(1500), Decision::Retry(Duration::from_millis(1500)));
     assert_eq!(wait(60_000), Decision::Retry(MAX_WAIT));
+    let endless = Hints {
+        after: Some(LONGEST),
+        ..NONE
+    };
+    assert_eq!(decide(&status(429), endless, 0, 4, 1), Decision::TooLong(LONGEST));
     assert_eq!(wait(60_001), Decision::TooLong(Duration::from_millis(60_001)));
     assert_eq!(decide(&status(400), asks(90_000), 0, 4, 1), Decision::GiveUp);
 }
@@ -104,7 +109,10 @@ fn headers() {
         (&[("retry-after-ms", "soon"), ("retry-after", "9")], ms(9000)),
         (&[("retry-after", "-1")], None),
         (&[("retry-after", "NaN")], None),
-        (&[("retry-after", "1e400")], None),
+        (&[("retry-after", "inf")], None),
+        (&[("retry-after", "+1")], None),
+        (&[("retry-after", "99999999999999999999999999")], Some(LONGEST)),
+        (&[("retry-after-ms", "1e400")], Some(LONGEST)),
         (&[("retry-after", "soon")], None),
         (&[], None),
     ] {
