@@ -334,12 +334,12 @@ impl Call {
                     return self.lose(&loss_of(end), now);
                 }
                 match (result, end) {
-                    (Ok(()), BodyEnd::Proper) => self.conclude(Ending::Eof),
-                    (Ok(()), BodyEnd::Failed(failure)) => self.conclude(Ending::Failure(failure)),
+                    (Ok(()), BodyEnd::Proper) => self.end_body(Ending::Eof, now),
+                    (Ok(()), BodyEnd::Failed(failure)) => self.end_body(Ending::Failure(failure), now),
                     (Err(failure), BodyEnd::Proper) => self.end_reading(failure, now),
                     // Half a JSON body cannot be read, and the connection is why.
                     (Err(unreadable), BodyEnd::Failed(lost)) => match unreadable.kind {
-                        FailureKind::Protocol => self.conclude(Ending::Failure(lost)),
+                        FailureKind::Protocol => self.end_body(Ending::Failure(lost), now),
                         _ => self.end_reading(unreadable, now),
                     },
                 }

@@ -40,8 +40,8 @@ pub(crate) enum Decision {
 }
 
 /// Whether the same request, sent again later, has a chance: the server was busy, broken or out of reach, or too many
-/// calls waited for it. False where
-/// the request itself is wrong or the account has no credit.
+/// calls waited for it. False where the request itself is wrong or the account has no credit. An error event that names
+/// no status is judged by its type and code.
 #[must_use]
 pub fn is_retryable(failure: &Failure) -> bool {
     match failure.kind {
@@ -50,9 +50,12 @@ pub fn is_retryable(failure: &Failure) -> bool {
         | FailureKind::UnexpectedEnd
         | FailureKind::Limit(Limit::Queue)
         | FailureKind::Deadline(_) => true,
-        FailureKind::Status | FailureKind::ErrorEvent => {
-            failure.status.is_some_and(is_retryable_status) && !failure.is_quota()
-        }
+        FailureKind::Status | FailureKind::ErrorEvent if failure.is_quota() => false,
+        FailureKind::Status => failure.status.is_some_and(is_retryable_status),
+        FailureKind::ErrorEvent => match failure.status {
+            Some(status) => is_retryable_status(status),
+            None => !names_a_refusal(failure),
+        },
         FailureKind::InvalidRequest
         | FailureKind::Protocol
         | FailureKind::Limit(Limit::Event | Limit::Answer | Limit::Headers)
@@ -63,6 +66,34 @@ pub fn is_retryable(failure: &Failure) -> bool {
 
 fn is_retryable_status(status: u16) -> bool {
     matches!(status, 408 | 409 | 425 | 429 | 500..)
+}
+
+/// Whether an error's type or code says that the same request would fail again. The words are those of OpenAI's and
+/// Anthropic's references, and of our own server for a stream that somebody cancelled.
+fn names_a_refusal(failure: &Failure) -> bool {
+    const BEGINNINGS: [&str; 6] = [
+        "invalid_",
+        "authentication",
+        "permission",
+        "billing",
+        "content_filter",
+        "content_policy",
+    ];
+    const WORDS: [&str; 4] = [
+        "not_found_error",
+        "request_too_large",
+        "context_length_exceeded",
+        "cancelled",
+    ];
+    [&failure.error_type, &failure.code]
+        .into_iter()
+        .flatten()
+        .any(|word| {
+            let word = word.to_ascii_lowercase();
+            WORDS.contains(&word.as_str())
+                || word.ends_with("not_found")
+                || BEGINNINGS.iter().any(|beginning| word.starts_with(beginning))
+        })
 }
 
 /// Decides about a failure before the first delta. `made` retries out of `allowed` are behind us; equal seeds give equal

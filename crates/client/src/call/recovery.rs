@@ -54,6 +54,21 @@ impl Call {
         self.conclude(Ending::Failure(failure));
     }
 
+    /// The body has ended, and there is no way to a rest of it. Where nothing of an answer was told, a body that ended
+    /// too early is as good as no response.
+    pub(super) fn end_body(&mut self, ending: Ending, now: Duration) {
+        let State::Reading { reading, .. } = &self.state else {
+            return;
+        };
+        let conclusion = reading.conclude(ending.clone());
+        match conclusion.end.failure {
+            Some(failure) if !self.outbox.begun() && is_cut(&failure) => {
+                self.retry_or_fail(failure, Hints::default(), now);
+            }
+            _ => self.conclude(ending),
+        }
+    }
+
     /// Tries again if the rules allow it, and fails otherwise. The answer has not begun.
     fn retry_or_fail(&mut self, mut failure: Failure, hints: Hints, now: Duration) {
         failure.retry_after = failure.retry_after.or(hints.after);
@@ -208,6 +223,14 @@ impl Call {
             self.state = State::Reading { reading, last_byte };
         }
     }
+}
+
+/// Whether the answer is incomplete because its bytes are.
+fn is_cut(failure: &Failure) -> bool {
+    matches!(
+        failure.kind,
+        FailureKind::ConnectionLost | FailureKind::UnexpectedEnd
+    )
 }
 
 /// What a redirect is told as.

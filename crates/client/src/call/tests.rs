@@ -52,6 +52,13 @@ fn streaming() -> Call {
     call
 }
 
+/// The same, of a call that is not tried again.
+fn streaming_once() -> Call {
+    let mut call = call_with(|terms| terms.retries = 0);
+    call.handle_head(head(200), secs(1));
+    call
+}
+
 fn updates(call: &mut Call) -> Vec<Update> {
     let passages = std::iter::from_fn(|| call.poll_passage());
     let updates = passages.map(|passage| match passage {
@@ -188,7 +195,15 @@ fn an_error_event_is_tried_again_only_before_the_first_delta_and_only_with_a_ret
         (vec![fixtures::role(), fixtures::error(429, "busy")], Need::Wait),
         (vec![fixtures::error(400, "bad")], Need::Nothing),
         (
-            vec!["data: {\"error\":\"nobody knows\"}\n\n".to_owned()],
+            vec!["data: {\"error\":{\"type\":\"server_error\"}}\n\n".to_owned()],
+            Need::Wait,
+        ),
+        (
+            vec!["event: error\ndata: {\"error\":{\"type\":\"overloaded_error\"}}\n\n".to_owned()],
+            Need::Wait,
+        ),
+        (
+            vec!["data: {\"error\":{\"type\":\"invalid_request_error\"}}\n\n".to_owned()],
             Need::Nothing,
         ),
         (
@@ -202,6 +217,36 @@ fn an_error_event_is_tried_again_only_before_the_first_delta_and_only_with_a_ret
             .for_each(|event| call.handle_bytes(event.as_bytes(), secs(1)));
         assert_eq!(call.need(), need, "{events:?}");
     }
+}
+
+#[test]
+fn a_body_that_is_cut_is_tried_again_only_before_the_first_delta() {
+    let cut = || BodyEnd::Failed(Failure::new(FailureKind::ConnectionLost, "reset by peer"));
+    let garbled = BodyEnd::Failed(Failure::new(FailureKind::Protocol, "no chunk"));
+    for (events, ending, need) in [
+        (vec![], cut(), Need::Wait),
+        (vec![], BodyEnd::Proper, Need::Wait),
+        (vec![fixtures::role()], cut(), Need::Wait),
+        (vec![fixtures::role()], BodyEnd::Proper, Need::Wait),
+        (vec![], garbled, Need::Nothing),
+        (vec![fixtures::text("x")], cut(), Need::Nothing),
+        (vec![fixtures::text("x")], BodyEnd::Proper, Need::Nothing),
+        (vec![fixtures::finish("stop")], cut(), Need::Nothing),
+    ] {
+        let mut call = streaming();
+        events
+            .iter()
+            .for_each(|event| call.handle_bytes(event.as_bytes(), secs(1)));
+        call.handle_end(ending.clone(), secs(1));
+        assert_eq!(call.need(), need, "{events:?}, {ending:?}");
+    }
+    let mut last = call_with(|terms| terms.retries = 0);
+    last.handle_head(head(200), secs(1));
+    last.handle_bytes(fixtures::role().as_bytes(), secs(1));
+    last.handle_end(cut(), secs(1));
+    let updates = updates(&mut last);
+    assert!(matches!(updates[0], Update::Start(_)), "{updates:?}");
+    assert_eq!(end(&updates).verdict, Verdict::Interrupted);
 }
 
 #[test]

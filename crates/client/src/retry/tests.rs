@@ -40,13 +40,45 @@ fn kinds() {
         (FailureKind::Limit(aurora_chat::Limit::Headers), false),
         (FailureKind::Protocol, false),
         (FailureKind::InvalidRequest, false),
-        (FailureKind::ErrorEvent, false),
+        (FailureKind::UnexpectedEnd, true),
+        (FailureKind::ErrorEvent, true),
     ] {
         assert_eq!(retries(&Failure::new(kind, ""), NONE), retried, "{kind:?}");
     }
     let mut event = Failure::new(FailureKind::ErrorEvent, "");
     event.status = Some(503);
     assert!(retries(&event, NONE));
+}
+
+#[test]
+fn an_error_event_without_a_status_is_judged_by_its_words() {
+    for (word, retried) in [
+        ("server_error", true),
+        ("overloaded_error", true),
+        ("rate_limit_error", true),
+        ("stream_interrupted", true),
+        ("invalid_request_error", false),
+        ("invalid_api_key", false),
+        ("authentication_error", false),
+        ("permission_error", false),
+        ("not_found_error", false),
+        ("model_not_found", false),
+        ("billing_error", false),
+        ("context_length_exceeded", false),
+        ("insufficient_quota", false),
+        ("cancelled", false),
+    ] {
+        let mut typed = Failure::new(FailureKind::ErrorEvent, "no");
+        typed.error_type = Some(word.into());
+        let mut coded = Failure::new(FailureKind::ErrorEvent, "no");
+        coded.code = Some(word.into());
+        for failure in [typed, coded] {
+            assert_eq!(retries(&failure, NONE), retried, "{word}");
+        }
+    }
+    let mut refused = Failure::new(FailureKind::ErrorEvent, "no");
+    (refused.status, refused.error_type) = (Some(400), Some("server_error".into()));
+    assert!(!retries(&refused, NONE), "a status says more than a word");
 }
 
 #[test]

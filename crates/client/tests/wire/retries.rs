@@ -161,17 +161,24 @@ async fn an_error_event_before_the_first_delta_is_tried_again_and_one_after_it_i
 }
 
 #[tokio::test]
-async fn a_connection_lost_before_the_head_is_tried_again_and_one_after_it_is_not() {
+async fn a_connection_lost_before_the_first_delta_is_tried_again_and_one_after_it_is_not() {
     for lost in [
         Reply::raw(""),
         Reply::raw("HTTP/1.1 200 OK\r\nconte"),
         Reply::raw("").reset(),
+        Reply::sse([""]).reset(),
+        Reply::sse([fixtures::role()]).cut(),
+        Reply::sse([fixtures::role()]),
     ] {
         let (told, requests) = calls(Script::sequence([lost, good()])).await;
         assert_eq!((told.verdict(), requests), (Verdict::Complete, 2));
     }
-    let (told, requests) = calls(Script::sequence([Reply::sse([fixtures::role()]).cut(), good()])).await;
-    assert_eq!((told.verdict(), requests), (Verdict::Interrupted, 1));
+    let late = Reply::sse([fixtures::text("Hel")]).cut();
+    let (told, requests) = calls(Script::sequence([late, good()])).await;
+    assert_eq!(
+        (told.text().as_str(), told.verdict(), requests),
+        ("Hel", Verdict::Interrupted, 1)
+    );
 }
 
 #[tokio::test]

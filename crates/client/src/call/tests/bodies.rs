@@ -110,7 +110,7 @@ fn json_under_the_header_of_an_event_stream_is_read_for_what_it_is() {
         serde_json::to_string_pretty(&value).unwrap()
     };
     let read = |body: &str, cut: usize| {
-        let mut call = streaming();
+        let mut call = streaming_once();
         call.handle_bytes(&body.as_bytes()[..cut], secs(1));
         call.handle_bytes(&body.as_bytes()[cut..], secs(1));
         call.handle_end(BodyEnd::Proper, secs(2));
@@ -187,13 +187,13 @@ fn the_key_is_masked_wherever_a_server_repeats_it_also_where_a_long_message_is_c
         by_status.handle_end(BodyEnd::Proper, secs(0));
         let mut by_event = streaming();
         by_event.handle_bytes(fixtures::error(401, &message).as_bytes(), secs(1));
-        let mut by_code = streaming();
+        let mut by_code = streaming_once();
         let event =
             format!(r#"data: {{"error":{{"message":"no","type":"{key}","code":"{key}","param":"{key}"}}}}"#);
         by_code.handle_bytes(format!("{event}\n\n").as_bytes(), secs(1));
-        let mut by_line = streaming();
+        let mut by_line = streaming_once();
         by_line.handle_bytes(format!("{{\"error\":\"{message}\"}}\n").as_bytes(), secs(1));
-        let mut by_body = streaming();
+        let mut by_body = streaming_once();
         let pretty = format!("{{\n\"error\": \"{message}\"\n}}");
         by_body.handle_bytes(pretty.as_bytes(), secs(1));
         by_body.handle_end(BodyEnd::Proper, secs(1));
@@ -216,7 +216,7 @@ fn every_cut_position_in_every_manner_gives_a_prefix_and_a_true_verdict() {
     let finished = finish_at + stream[finish_at..].find("\n\n").unwrap();
     for cut in 0..=stream.len() {
         for lost in [false, true] {
-            let mut call = streaming();
+            let mut call = streaming_once();
             for byte in &stream.as_bytes()[..cut] {
                 call.handle_bytes(&[*byte], secs(1));
             }

@@ -123,8 +123,6 @@ fn what_no_prefix_can_say_is_not_continued() {
         {"index": 0, "id": "a", "function": {"name": "f", "arguments": "{"}}
     ]}}]}));
     for events in [
-        vec![],
-        vec![fixtures::role()],
         vec![thought, fixtures::text("x")],
         vec![fixtures::text("x"), called],
     ] {
@@ -134,6 +132,14 @@ fn what_no_prefix_can_say_is_not_continued() {
         assert_eq!(call.need(), Need::Nothing, "{events:?}");
         assert_eq!(end(&updates(&mut call)).verdict, Verdict::Interrupted);
     }
+    let mut empty = continuing();
+    empty.handle_bytes(fixtures::role().as_bytes(), secs(2));
+    lose(&mut empty, secs(2));
+    assert_eq!(
+        (empty.need(), empty.ask()),
+        (Need::Wait, Ask::Answer),
+        "it is tried again"
+    );
     let mut whole = continuing();
     whole.handle_bytes(
         (fixtures::text("x") + &fixtures::finish("stop")).as_bytes(),
