@@ -127,10 +127,10 @@ impl Disk {
             .segment_bytes
             .min(options.max_bytes / 8)
             .clamp(64 << 10, 1 << 30);
-        file::make_folder(folder).map_err(|error| Error::io("make the log's folder", error))?;
+        file::make_folder(folder, &*medium).map_err(|error| Error::io("make the log's folder", error))?;
         let locked = file::lock_folder(folder).map_err(|error| Error::io("lock the log's folder", error))?;
         let lock = locked.ok_or_else(|| Error::Locked { path: folder.into() })?;
-        let found = recover::recover(folder)?;
+        let found = recover::recover(folder, &*medium, options.fsync)?;
         let next_number = found.next_number;
         let (shared, segments) = Shared::new(options, found);
         let shared = Arc::new(shared);
@@ -145,6 +145,7 @@ impl Disk {
             group: Group::default(),
             tails: Tails::default(),
             woken: Woken::default(),
+            voids: Vec::new(),
             unsynced: None,
         };
         let thread = std::thread::Builder::new()

@@ -29,6 +29,16 @@ pub(super) trait Medium: Send + Sync + fmt::Debug {
     fn sync(&self, file: &File) -> io::Result<()> {
         file.sync_data()
     }
+
+    /// Returns when the names in the folder are on the disk.
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        // Elsewhere a folder cannot be opened, and names are as safe as the file system makes them.
+        if cfg!(unix) {
+            File::open(folder)?.sync_all()
+        } else {
+            Ok(())
+        }
+    }
 }
 
 /// The file system as it is.
@@ -56,13 +66,22 @@ pub(super) fn list_segments(folder: &Path) -> io::Result<Vec<u32>> {
     Ok(numbers)
 }
 
-/// Makes the folder, for this user only, if it does not exist.
-pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
+/// Makes the folder, for this user only, if it does not exist, and returns when it and those above it that were made are on
+/// the disk.
+pub(super) fn make_folder(folder: &Path, medium: &dyn Medium) -> io::Result<()> {
+    let is_new = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+    let made: Vec<_> = folder.ancestors().take_while(is_new).collect();
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
+    builder.create(folder)?;
+    for folder in made {
+        // A name without a folder before it is one in the working directory.
+        let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+        medium.sync_folder(parent.unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
 }
 
 /// Locks the folder for this process. `None` if another holds it. The lock is held until the file is dropped, and goes
@@ -78,16 +97,6 @@ pub(super) fn lock_folder(folder: &Path) -> io::Result<Option<File>> {
         Ok(()) => Ok(Some(file)),
         Err(fs::TryLockError::WouldBlock) => Ok(None),
         Err(fs::TryLockError::Error(error)) => Err(error),
-    }
-}
-
-/// Returns when the names in the folder are on the disk.
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
-    // Elsewhere a folder cannot be opened, and names are as safe as the file system makes them.
-    if cfg!(unix) {
-        File::open(folder)?.sync_all()
-    } else {
-        Ok(())
     }
 }
 

@@ -23,6 +23,12 @@ const PREFIX_LEN: usize = 12;
 /// Kind and stream.
 const KIND_LEN: usize = 17;
 
+/// How many frames may say at the start of a segment where others end.
+pub(super) const MAX_VOIDS: usize = 1000;
+
+/// How long the start of a segment is at most, with all of them.
+pub(super) const START_LEN: usize = HEADER_LEN + MAX_VOIDS * (PREFIX_LEN + KIND_LEN + 8);
+
 /// The longest body: a record, header or footer at the limit, and a block's worth of others before it.
 const MAX_BODY: usize = MAX_RECORD + (64 << 10);
 
@@ -64,6 +70,9 @@ pub(super) enum Frame<'a> {
     /// A new writer goes on after this many records. Frames before this one that say more are void: their writer was told
     /// that they could not be stored.
     Adopt { next_seq: u64 },
+    /// Of no stream: the segment ends here, whatever lies behind, which nobody was told is there and which could not be cut
+    /// off. Lies at the start of later segments.
+    Void { end: Place },
     /// It is gone.
     Drop {
         owner: Owner,
@@ -150,6 +159,10 @@ pub(super) fn put(out: &mut Vec<u8>, salt: u32, stream: StreamId, frame: &Frame<
             out.extend_from_slice(footer);
         }
         Frame::Adopt { next_seq } => out.extend_from_slice(&next_seq.to_le_bytes()),
+        Frame::Void { end } => {
+            out.extend_from_slice(&end.segment.to_le_bytes());
+            out.extend_from_slice(&end.offset.to_le_bytes());
+        }
         Frame::Drop { owner, has_expired } => {
             out.extend_from_slice(&owner.to_bytes());
             out.push(u8::from(has_expired));
@@ -161,6 +174,23 @@ pub(super) fn put(out: &mut Vec<u8>, salt: u32, stream: StreamId, frame: &Frame<
     out[start + 4..start + 8].copy_from_slice(&len);
     out[start + 8..start + 12].copy_from_slice(&crc);
     out.len() - start
+}
+
+/// What the start of a segment says of where others end.
+pub(super) fn voids(start: &[u8]) -> Vec<Place> {
+    let Header::Salt(salt) = parse_header(start) else {
+        return Vec::new();
+    };
+    let mut at = HEADER_LEN;
+    let voids = std::iter::from_fn(|| {
+        let parsed = parse(&start[at..], salt)?;
+        at += parsed.len;
+        match parsed.frame {
+            Frame::Void { end } => Some(end),
+            _ => None,
+        }
+    });
+    voids.collect()
 }
 
 /// How long the frame is that begins here, if one does: what has to be read before it can be parsed.
@@ -209,6 +239,12 @@ pub(super) fn parse(bytes: &[u8], salt: u32) -> Option<Parsed<'_>> {
             owner: Owner::from_bytes(rest.take()?),
             has_expired: rest.take::<1>()?[0] == 1,
         },
+        6 => Frame::Void {
+            end: Place {
+                segment: rest.u32()?,
+                offset: rest.u32()?,
+            },
+        },
         _ => return None,
     };
     Some(Parsed { stream, frame, len })
@@ -227,6 +263,7 @@ impl Frame<'_> {
             Self::Finish { .. } => 3,
             Self::Adopt { .. } => 4,
             Self::Drop { .. } => 5,
+            Self::Void { .. } => 6,
         }
     }
 }
@@ -296,6 +333,12 @@ mod tests {
                 footer: tail,
             },
             3 => Frame::Adopt { next_seq: number },
+            4 => Frame::Void {
+                end: Place {
+                    segment: number as u32,
+                    offset: (number >> 32) as u32,
+                },
+            },
             _ => Frame::Drop {
                 owner,
                 has_expired: number.is_multiple_of(2),
@@ -342,7 +385,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn frames_come_back(kind in 0_u8..5, number: u64, bytes: [u8; 16], tail: Vec<u8>, salt: u32) {
+        fn frames_come_back(kind in 0_u8..6, number: u64, bytes: [u8; 16], tail: Vec<u8>, salt: u32) {
             let (stream, frame) = (StreamId::from_bytes(bytes), frame(kind, number, &bytes, &tail));
             let mut out = vec![0xf5, b'l'];
             let len = put(&mut out, salt, stream, &frame);
@@ -353,7 +396,7 @@ mod tests {
         }
 
         #[test]
-        fn a_frame_with_any_bit_flipped_or_cut_is_none(kind in 0_u8..5, number: u64, bytes: [u8; 16], tail: Vec<u8>, bit: usize) {
+        fn a_frame_with_any_bit_flipped_or_cut_is_none(kind in 0_u8..6, number: u64, bytes: [u8; 16], tail: Vec<u8>, bit: usize) {
             let mut out = Vec::new();
             let len = put(&mut out, 1, StreamId::from_bytes(bytes), &frame(kind, number, &bytes, &tail));
             for cut in 0..len {

@@ -6,7 +6,7 @@
 
 use std::{
     collections::HashMap,
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     path::Path,
     sync::Arc,
     time::SystemTime,
@@ -15,7 +15,8 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    file,
+    Fsync,
+    file::{self, Medium},
     frame::{self, Frame, Header, Place},
     reader::SegmentFile,
     segments::Grave,
@@ -35,6 +36,8 @@ pub(super) struct Found {
     pub(super) expired: Vec<(StreamId, Owner)>,
     /// The number of the next segment.
     pub(super) next_number: u32,
+    /// Where segments end, whatever lies behind.
+    ends: HashMap<u32, u32>,
 }
 
 /// A stream that was found.
@@ -50,18 +53,46 @@ pub(super) struct FoundStream {
     has_gap: bool,
 }
 
-/// Reads the folder, and mends the end of the last segment.
-pub(super) fn recover(folder: &Path) -> Result<Found, Error> {
+/// Reads the folder, and mends the ends of segments. What is found is on the disk then, as far as was promised: readers are
+/// shown it, and the process that wrote it may have died before it had flushed it.
+pub(super) fn recover(folder: &Path, medium: &dyn Medium, fsync: Fsync) -> Result<Found, Error> {
     let numbers = file::list_segments(folder).map_err(|error| Error::io("list the log's folder", error))?;
     let mut found = Found {
         next_number: 1,
+        ends: ends(folder, &numbers)?,
         ..Found::default()
     };
     for number in &numbers {
         found.next_number = number.saturating_add(1);
         found.read_segment(folder, *number, Some(number) == numbers.last())?;
     }
+    if fsync != Fsync::None {
+        let mut files = found.segments.iter().map(|(_, segment, _)| &segment.file);
+        files
+            .try_for_each(|file| medium.sync(file))
+            .and_then(|()| medium.sync_folder(folder))
+            .map_err(|error| Error::io("flush what was found of the log", error))?;
+    }
     Ok(found)
+}
+
+/// Where segments end that could not be cut off, as later ones say.
+fn ends(folder: &Path, numbers: &[u32]) -> Result<HashMap<u32, u32>, Error> {
+    let mut ends = HashMap::new();
+    for number in numbers {
+        let opened = File::open(file::segment_path(folder, *number));
+        let file = opened.map_err(|error| Error::io("open a segment of the log", error))?;
+        let mut start = vec![0; frame::START_LEN];
+        let read = file::read_at(&file, &mut start, 0)
+            .map_err(|error| Error::io("read a segment of the log", error))?;
+        let voids = frame::voids(&start[..read]).into_iter();
+        ends.extend(
+            voids
+                .filter(|end| end.segment < *number)
+                .map(|end| (end.segment, end.offset)),
+        );
+    }
+    Ok(ends)
 }
 
 impl Found {
@@ -69,7 +100,7 @@ impl Found {
         let path = file::segment_path(folder, number);
         let opened = OpenOptions::new().read(true).write(true).open(&path);
         let file = opened.map_err(|error| Error::io("open a segment of the log", error))?;
-        let bytes = fs::read(&path).map_err(|error| Error::io("read a segment of the log", error))?;
+        let mut bytes = fs::read(&path).map_err(|error| Error::io("read a segment of the log", error))?;
         let salt = match frame::parse_header(&bytes) {
             Header::Salt(salt) => salt,
             Header::Version(found) => return Err(Error::Version { path, found }),
@@ -83,6 +114,13 @@ impl Found {
                 return Ok(());
             }
         };
+        if let Some(end) = self.ends.get(&number).map(|end| *end as usize)
+            && end < bytes.len()
+        {
+            tracing::warn!(path = %path.display(), from = end, to = bytes.len(), "cut off what could not be stored");
+            bytes.truncate(end);
+            cut(&file, end)?;
+        }
         let mut at = frame::HEADER_LEN;
         while at < bytes.len() {
             if let Some(parsed) = frame::parse(&bytes[at..], salt) {
@@ -97,8 +135,7 @@ impl Found {
                 at = next;
             } else if is_last {
                 tracing::warn!(path = %path.display(), from = at, to = bytes.len(), "cut off what was not written to its end");
-                let cut = file.set_len(at as u64).and_then(|()| file.sync_all());
-                cut.map_err(|error| Error::io("cut the end of the log off", error))?;
+                cut(&file, at)?;
                 break;
             } else {
                 tracing::error!(path = %path.display(), from = at, to = bytes.len(), "the log is damaged here");
@@ -146,6 +183,11 @@ impl Found {
             stream.apply(id, frame, place);
         }
     }
+}
+
+fn cut(file: &File, end: usize) -> Result<(), Error> {
+    let cut = file.set_len(end as u64).and_then(|()| file.sync_all());
+    cut.map_err(|error| Error::io("cut the end of the log off", error))
 }
 
 impl FoundStream {
@@ -200,7 +242,7 @@ impl FoundStream {
                     self.state = State::Open;
                 }
             }
-            Frame::Create { .. } | Frame::Drop { .. } => {}
+            Frame::Create { .. } | Frame::Drop { .. } | Frame::Void { .. } => {}
         }
     }
 

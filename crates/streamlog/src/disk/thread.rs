@@ -4,6 +4,7 @@
 //!
 //! Where the disk refuses, whoever gave what could not be stored is told so, and the thread goes on with a new segment.
 
+mod failing;
 mod publish;
 
 use std::{
@@ -15,7 +16,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-pub(super) use self::publish::Tails;
+pub(super) use self::{failing::Void, publish::Tails};
 use super::{
     Fsync, Shared,
     file::{self, Medium},
@@ -47,6 +48,8 @@ pub(super) struct Thread {
     pub(super) group: Group,
     pub(super) tails: Tails,
     pub(super) woken: Woken,
+    /// Segments whose end could not be cut off.
+    pub(super) voids: Vec<Void>,
     /// When the oldest of what is not flushed was written.
     pub(super) unsynced: Option<Instant>,
 }
@@ -100,7 +103,7 @@ impl Thread {
             self.clean();
             self.sync_if_due();
             if is_closed {
-                let result = self.sync();
+                let result = self.settle().and(self.sync());
                 self.unlock();
                 self.shared.end.send_replace(Some(result));
                 return;
@@ -128,6 +131,7 @@ impl Thread {
     /// Puts a job's frames into the group, or answers it at once.
     fn encode(&mut self, job: Job) {
         if matches!(job, Job::Sweep) {
+            self.mend();
             return;
         }
         let (number, salt, len) = match self.ensure_segment() {
@@ -261,20 +265,24 @@ impl Thread {
         let mut salt = [0; 4];
         getrandom::fill(&mut salt)?;
         let salt = u32::from_le_bytes(salt);
+        self.mend();
+        let mut start = frame::header(salt).to_vec();
+        self.put_voids(&mut start, salt)?;
         let file = self.medium.create(&path)?;
-        let written = self.medium.write(&file, &frame::header(salt), 0).and_then(|()| {
+        let written = self.medium.write(&file, &start, 0).and_then(|()| {
             if self.shared.options.fsync == Fsync::None {
                 return Ok(());
             }
             self.medium.sync(&file)?;
-            file::sync_folder(&self.folder)
+            self.medium.sync_folder(&self.folder)
         });
         if let Err(error) = written {
             // One that stays all the same is found to hold nothing.
             let _ = fs::remove_file(&path);
             return Err(error);
         }
-        let len = frame::HEADER_LEN as u64;
+        self.voids_are_said_in(number);
+        let len = start.len() as u64;
         self.segments.add(number, len);
         let segment = Arc::new(SegmentFile { file, salt });
         self.shared.add_segment(number, segment.clone());
@@ -331,38 +339,6 @@ impl Thread {
         Ok(current.number)
     }
 
-    /// Gives a segment up in which something failed. Its end is cut off; where that fails too, frames stay that nobody was
-    /// shown, and that an adoption makes void.
-    fn abandon(&mut self) {
-        if let Some(current) = self.current.take() {
-            let _ = self.medium.cut(&current.segment.file, current.len);
-            if self.unsynced.take().is_some() {
-                let _ = self.medium.sync(&current.segment.file);
-            }
-        }
-    }
-
-    /// Tells whoever gave the job that it could not be done.
-    fn refuse(&mut self, job: Job, error: &Error) {
-        match job {
-            Job::Create { done, .. } | Job::Adopt { done, .. } | Job::Remove { done, .. } => {
-                let _ = done.send(Err(error.clone()));
-            }
-            Job::Records { stream, packed } => {
-                stream.stop(error.clone());
-                self.shared.queue.release(packed.bytes.len(), &mut self.woken);
-            }
-            Job::Finish { stream, done, .. } => {
-                stream.stop(error.clone());
-                lock(&self.shared.catalog).orphan(&stream.id);
-                let _ = done.send(Err(error.clone()));
-            }
-            // Room is needed most of all when nothing can be written.
-            Job::Evict { stream } => self.let_go(&stream, Error::Expired, None),
-            Job::Bury { .. } | Job::Sweep | Job::Close => {}
-        }
-    }
-
     /// Removes the segments that nobody needs.
     fn clean(&mut self) {
         while let Some(number) = self
@@ -378,11 +354,15 @@ impl Thread {
                 // It could not be written. The next sweep tries again.
                 return;
             }
+            if self.is_needed_for_voids(number) {
+                return;
+            }
             self.segments.remove(number);
+            self.forget_void(number);
             self.shared.drop_segment(number);
             let removed = fs::remove_file(file::segment_path(&self.folder, number));
             // One at a time and for good, in this order.
-            if let Err(error) = removed.and_then(|()| file::sync_folder(&self.folder)) {
+            if let Err(error) = removed.and_then(|()| self.medium.sync_folder(&self.folder)) {
                 tracing::error!(
                     segment = number,
                     error = &error as &dyn std::error::Error,

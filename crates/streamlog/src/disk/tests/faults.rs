@@ -19,6 +19,10 @@ pub(super) struct Faulty {
     pub(super) room: AtomicU64,
     /// It neither flushes nor cuts, though it writes.
     pub(super) fails_to_sync: AtomicBool,
+    pub(super) fails_to_cut: AtomicBool,
+    pub(super) syncs: AtomicU64,
+    /// The folders that were flushed.
+    pub(super) folders: Mutex<Vec<std::path::PathBuf>>,
     /// The next write is the thread's last.
     pub(super) panics: AtomicBool,
     /// Writes wait while this is so.
@@ -31,6 +35,9 @@ impl Faulty {
         Arc::new(Self {
             room: AtomicU64::new(u64::MAX),
             fails_to_sync: AtomicBool::new(false),
+            fails_to_cut: AtomicBool::new(false),
+            syncs: AtomicU64::new(0),
+            folders: Mutex::default(),
             panics: AtomicBool::new(false),
             is_stuck: Mutex::new(false),
             unstuck: Condvar::new(),
@@ -62,7 +69,7 @@ impl Medium for Faulty {
     }
 
     fn cut(&self, file: &File, offset: u64) -> io::Result<()> {
-        if self.fails_to_sync.load(Ordering::SeqCst) {
+        if self.fails_to_sync.load(Ordering::SeqCst) || self.fails_to_cut.load(Ordering::SeqCst) {
             return Err(io::Error::other("the disk is failing"));
         }
         Real.cut(file, offset)
@@ -72,6 +79,12 @@ impl Medium for Faulty {
         if self.fails_to_sync.load(Ordering::SeqCst) {
             return Err(io::Error::other("the disk is failing"));
         }
+        self.syncs.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        lock(&self.folders).push(folder.into());
         Ok(())
     }
 }

@@ -141,7 +141,7 @@ fn frames(bytes: &[u8]) -> Vec<(usize, usize)> {
 /// All that are there are the right ones.
 async fn reopened(bytes: &[u8], id: StreamId) -> (usize, bool) {
     let folder = Folder::new();
-    file::make_folder(folder.path()).unwrap();
+    file::make_folder(folder.path(), &Real).unwrap();
     fs::write(segment(&folder), bytes).unwrap();
     let store = Disk::open(folder.path(), options()).unwrap();
     let Ok(log) = store.open(&id, &OWNER).await else {

@@ -37,3 +37,118 @@ async fn an_end_that_was_refused_is_none_after_an_adoption() {
     assert_eq!((log.state(), log.next_seq()), (State::Open, 4));
     assert_eq!(store.orphans().await.unwrap(), [id]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_was_refused_is_found_after_a_restart() {
+    for can_cut_later in [true, false] {
+        let folder = Folder::new();
+        let (medium, store, writer) = three_records(&folder).await;
+        let (id, log) = (writer.id(), writer.log());
+        let never = new_stream();
+        let never_id = never.id;
+        assert!(matches!(store.remove(&id, &OWNER).await, Err(Error::Io { .. })));
+        medium.fails_to_sync.store(false, Ordering::SeqCst);
+        let other = store.create(new_stream()).await.unwrap();
+        let other_id = other.id();
+        medium.fails_to_sync.store(true, Ordering::SeqCst);
+        medium.fails_to_cut.store(!can_cut_later, Ordering::SeqCst);
+        assert!(matches!(other.finish(b"complete").await, Err(Error::Io { .. })));
+        medium.fails_to_sync.store(false, Ordering::SeqCst);
+        let third = store.create(new_stream()).await.unwrap();
+        medium.fails_to_sync.store(true, Ordering::SeqCst);
+        assert!(matches!(store.create(never).await, Err(Error::Io { .. })));
+        medium.fails_to_sync.store(false, Ordering::SeqCst);
+        assert_eq!((log.state(), log.next_seq()), (State::Open, 3));
+
+        // Nobody adopts anything, so nothing but the store itself says what is void.
+        drop((writer, third));
+        store.close().await.unwrap();
+        drop(store);
+        for _ in 0..2 {
+            let store = Disk::open(folder.path(), durable()).unwrap();
+            let log = open(&store, id).await;
+            assert_eq!(log.state(), State::Open);
+            assert_eq!(read(&*log, 0).await.unwrap().len(), 3);
+            assert_eq!(open(&store, other_id).await.state(), State::Open);
+            assert!(matches!(store.open(&never_id, &OWNER).await, Err(Error::Unknown)));
+            assert_eq!(store.orphans().await.unwrap().len(), 3);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_says_that_something_is_void_stays_as_long_as_that() {
+    let folder = Folder::new();
+    let (medium, store, writer) = three_records(&folder).await;
+    let id = writer.id();
+    assert!(matches!(store.remove(&id, &OWNER).await, Err(Error::Io { .. })));
+    medium.fails_to_cut.store(true, Ordering::SeqCst);
+    medium.fails_to_sync.store(false, Ordering::SeqCst);
+    let segments = || file::list_segments(folder.path()).unwrap();
+    // Each is given up with its only stream gone, so that nothing but what it says of the first keeps it.
+    for _ in 0..4 {
+        let gone = store.create(new_stream()).await.unwrap();
+        let gone_id = gone.id();
+        gone.finish(b"").await.unwrap();
+        store.remove(&gone_id, &OWNER).await.unwrap();
+        medium.fails_to_sync.store(true, Ordering::SeqCst);
+        assert!(store.create(new_stream()).await.is_err());
+        store.sweep();
+        medium.fails_to_sync.store(false, Ordering::SeqCst);
+    }
+    while segments().len() > 2 {
+        store.sweep();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(segments()[0] == 1 && segments()[1] > 4, "{:?}", segments());
+    drop((writer, store));
+    let store = Disk::open(folder.path(), durable()).unwrap();
+    assert_eq!(read(&*open(&store, id).await, 0).await.unwrap().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_found_is_on_the_disk_before_it_is_shown() {
+    let folder = Folder::new();
+    let inner = folder.path().join("the").join("log");
+    let medium = Faulty::new();
+    let options = Options {
+        fsync: Fsync::Interval(Duration::from_secs(3600)),
+        ..options()
+    };
+    let store = Disk::open_on(&inner, options, medium.clone()).unwrap();
+    let folders = std::mem::take(&mut *lock(&medium.folders));
+    assert_eq!(
+        folders,
+        [
+            folder.path().join("the"),
+            folder.path().into(),
+            std::env::temp_dir(),
+            inner.clone()
+        ],
+        "whatever was made has a name on the disk"
+    );
+    let mut writer = store.create(new_stream()).await.unwrap();
+    write(&mut *writer, [record(0)]).await;
+    shown(&mut *writer).await;
+    // What a process leaves that is killed now.
+    let killed = Folder::new();
+    std::fs::create_dir(killed.path()).unwrap();
+    std::fs::copy(
+        file::segment_path(&inner, 1),
+        file::segment_path(killed.path(), 1),
+    )
+    .unwrap();
+
+    let medium = Faulty::new();
+    medium.fails_to_sync.store(true, Ordering::SeqCst);
+    let failed = Disk::open_on(killed.path(), options, medium.clone());
+    assert!(matches!(failed, Err(Error::Io { .. })));
+    medium.fails_to_sync.store(false, Ordering::SeqCst);
+    let again = Disk::open_on(killed.path(), options, medium.clone()).unwrap();
+    assert_eq!(medium.syncs.load(Ordering::SeqCst), 1);
+    assert_eq!(*lock(&medium.folders), [killed.path()]);
+    assert_eq!(
+        read(&*open(&again, writer.id()).await, 0).await.unwrap(),
+        [record(0)]
+    );
+}
