@@ -4,6 +4,7 @@
 //!
 //! Time is the duration since the call began, and never goes back.
 
+mod closing;
 mod interface;
 mod outbox;
 mod recovery;
@@ -16,7 +17,7 @@ use aurora_chat::{Conclusion, Deadline, End, Ending, Failure, FailureKind, Limit
 pub(crate) use interface::{Ask, BodyEnd, Head, Input, Need, Terms};
 
 use outbox::Outbox;
-use recovery::redirected;
+use recovery::{encoded, loss_of, redirected};
 
 use crate::{
     Passage,
@@ -48,6 +49,10 @@ pub(crate) struct Call {
     measure: Measure,
     /// When the current attempt began.
     sent_at: Duration,
+    /// When its response's head came.
+    head_at: Duration,
+    /// When the last event of a finished answer came.
+    finished_at: Option<Duration>,
     stream: Option<String>,
     /// Why the last attempt failed, for a deadline that passes in the wait after it.
     last_failure: Option<String>,
@@ -101,6 +106,8 @@ impl Call {
             retries_made: 0,
             measure: Measure::new(),
             sent_at: Duration::ZERO,
+            head_at: Duration::ZERO,
+            finished_at: None,
             stream: None,
             last_failure: None,
             queue_told: false,
@@ -196,7 +203,8 @@ impl Call {
         let own = match self.state {
             State::Waiting { until } | State::Refused { until, .. } => Some(until),
             State::Queued { since } => self.queue_told_at(since),
-            State::Sending | State::Reading { .. } | State::Ended { .. } => None,
+            State::Reading { .. } => self.closes_at(),
+            State::Sending | State::Ended { .. } => None,
         };
         let deadline = self.phase().next(&self.terms.deadlines).map(|(at, _)| at);
         own.into_iter().chain(deadline).chain(self.give_up_at()).min()
@@ -232,6 +240,9 @@ impl Call {
             let reason = tries.too_late();
             return self.give_up(&reason, now);
         }
+        if self.closes_at().is_some_and(|at| at <= now) {
+            return self.close(now);
+        }
         match &self.state {
             State::Waiting { until } if *until <= now => {
                 self.state = State::before_sending(&self.terms, now);
@@ -255,6 +266,11 @@ impl Call {
             );
             return self.fail(Failure::new(FailureKind::Limit(Limit::Headers), message), now);
         }
+        self.head_at = now;
+        let unreadable = head.encoding().map(encoded);
+        if let (200..=299, Some(failure)) = (head.status, &unreadable) {
+            return self.fail(failure.clone(), now);
+        }
         self.state = match head.status {
             200..=299 if self.lost.is_some() => return self.pick_up(&head, now),
             200..=299 => {
@@ -277,6 +293,10 @@ impl Call {
                 until: now + ERROR_BODY_TIME,
             },
         };
+        if unreadable.is_some() {
+            // An explanation that cannot be read is none.
+            self.refuse(now);
+        }
     }
 
     /// The next bytes of the body.
@@ -312,7 +332,7 @@ impl Call {
             }
             self.tell_found(now);
             match result {
-                Ok(Step::Event) => {}
+                Ok(Step::Event) => self.note_finish(now),
                 // Comments may drip without an end and without an event.
                 Ok(Step::More) => return self.handle_time(now),
                 Ok(Step::Done) => return self.conclude(Ending::Eof),
@@ -388,6 +408,7 @@ impl Call {
             },
             State::Reading { reading, last_byte } => Phase::Body {
                 sent_at: self.sent_at,
+                head_at: self.head_at,
                 heard: reading.heard(),
                 last_byte: *last_byte,
             },
@@ -471,14 +492,6 @@ fn start(terms: &Terms, reading: &Reading, stream: &mut Option<String>) -> Start
         model: reading.model().unwrap_or(&terms.model).to_owned(),
         endpoint: terms.endpoint.clone(),
         stream: stream.take(),
-    }
-}
-
-/// How a connection was lost whose body ended before its answer.
-fn loss_of(end: BodyEnd) -> Failure {
-    match end {
-        BodyEnd::Proper => Failure::new(FailureKind::UnexpectedEnd, "the stream broke off"),
-        BodyEnd::Failed(failure) => failure,
     }
 }
 

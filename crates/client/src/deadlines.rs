@@ -14,6 +14,7 @@ pub(crate) enum Phase {
     /// The response's body is being read.
     Body {
         sent_at: Duration,
+        head_at: Duration,
         heard: bool,
         last_byte: Option<Duration>,
     },
@@ -38,12 +39,18 @@ impl Phase {
             ),
             Self::Body {
                 sent_at,
+                head_at,
                 heard,
                 last_byte,
-            } => (
-                after(sent_at, deadlines.first_event, Deadline::FirstEvent).filter(|_| !heard),
-                last_byte.and_then(|at| after(at, deadlines.idle, Deadline::Idle)),
-            ),
+            } => {
+                // Before the first byte the first event's deadline holds, which is the longer one as a rule. Without
+                // it a server that falls silent after the head would be waited for without an end.
+                let idle_from = last_byte.or(deadlines.first_event.is_none().then_some(head_at));
+                (
+                    after(sent_at, deadlines.first_event, Deadline::FirstEvent).filter(|_| !heard),
+                    idle_from.and_then(|at| after(at, deadlines.idle, Deadline::Idle)),
+                )
+            }
             Self::Pause => (None, None),
             Self::Over => return None,
         };
@@ -94,6 +101,10 @@ mod tests {
             headers: Some(secs(200)),
             ..defaults
         };
+        let no_first_event = Deadlines {
+            first_event: None,
+            ..defaults
+        };
         let none = Deadlines {
             connect: None,
             headers: None,
@@ -104,6 +115,7 @@ mod tests {
         let headers = Phase::Headers { sent_at: secs(7) };
         let body = |heard, last_byte| Phase::Body {
             sent_at: secs(7),
+            head_at: secs(10),
             heard,
             last_byte,
         };
@@ -113,6 +125,13 @@ mod tests {
             (headers, bounded, Some((50, Deadline::Total))),
             (headers, none, None),
             (body(false, None), defaults, Some((127, Deadline::FirstEvent))),
+            (body(false, None), no_first_event, Some((70, Deadline::Idle))),
+            (
+                body(false, Some(secs(20))),
+                no_first_event,
+                Some((80, Deadline::Idle)),
+            ),
+            (body(false, None), none, None),
             (body(false, Some(secs(20))), defaults, Some((80, Deadline::Idle))),
             (
                 body(false, Some(secs(70))),

@@ -133,7 +133,7 @@ impl Reading {
     }
 
     /// Whether the answer is not whole yet.
-    fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.reader.finish_reason().is_none() && !self.reader.is_done()
     }
 
@@ -191,7 +191,10 @@ impl Reading {
                 self.bare.see(taken, self.limits.event)?;
                 match item {
                     Ok(Some(item)) => item,
-                    Ok(None) => return Ok(Step::More),
+                    Ok(None) => match says_done(decoder).then(|| decoder.finish()).flatten() {
+                        Some(item) => item,
+                        None => return Ok(Step::More),
+                    },
                     Err(error) => return Err(event_limit(&error, self.limits.event)),
                 }
             }
@@ -355,6 +358,11 @@ fn append(body: &mut Vec<u8>, bytes: &[u8], limit: usize) -> Result<(), Failure>
     }
     body.extend_from_slice(bytes);
     Ok(())
+}
+
+/// Whether the stream's last event is there but for its blank line, which some servers never send.
+fn says_done(decoder: &Decoder) -> bool {
+    decoder.pending_data().trim_ascii() == DONE.as_bytes()
 }
 
 /// Whether an event is more than a ping, an end marker or an error.

@@ -99,6 +99,8 @@ pub(crate) enum What {
 pub(crate) struct HeadLine {
     status: u16,
     content_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    content_encoding: Option<String>,
     should_retry: Option<bool>,
     retry_after_us: Option<u64>,
     stream: Option<String>,
@@ -293,6 +295,7 @@ impl HeadLine {
         Self {
             status: head.status,
             content_type: masked(&head.content_type),
+            content_encoding: masked(&head.content_encoding),
             should_retry: head.hints.should_retry,
             retry_after_us: head.hints.after.map(micros),
             stream: masked(&head.stream),
@@ -306,6 +309,7 @@ impl HeadLine {
         Head {
             status: self.status,
             content_type: self.content_type,
+            content_encoding: self.content_encoding,
             hints: Hints {
                 should_retry: self.should_retry,
                 after,

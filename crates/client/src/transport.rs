@@ -245,6 +245,7 @@ pub(crate) fn head_of(response: &Response) -> Head {
     Head {
         status: response.status().as_u16(),
         content_type: text("content-type").map(str::to_owned),
+        content_encoding: text("content-encoding").map(str::to_owned),
         hints: Hints::read(text, SystemTime::now()),
         stream: text("x-stream-id").map(str::to_owned),
         location: text("location").and_then(|location| presentable(response, location)),

@@ -224,6 +224,20 @@ impl Decoder {
         Some(Item::Event(self.kept_event()))
     }
 
+    /// The data of the event that is being read, as it would be if the blank line came now; empty if there is none, and
+    /// while a `data` line is cut. [`finish`](Self::finish) gives the event.
+    ///
+    /// Some servers send a last `data: [DONE]` without its blank line and keep the connection open.
+    #[must_use]
+    pub fn pending_data(&self) -> &[u8] {
+        match self.stage {
+            Stage::Data | Stage::Spent | Stage::Failed => &[],
+            Stage::Start | Stage::Line | Stage::Comment | Stage::SpentLine => {
+                self.data.split_last().map_or(&[], |(_, data)| data)
+            }
+        }
+    }
+
     /// Makes the decoder ready for the start of another stream, and drops what it keeps of this one.
     ///
     /// The last event id and the reconnection time stay, for they belong to the source and not to one connection.

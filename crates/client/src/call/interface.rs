@@ -59,11 +59,19 @@ pub(crate) struct Head {
     pub(crate) stream: Option<String>,
     /// `Location`, without user info and query.
     pub(crate) location: Option<String>,
+    /// `Content-Encoding`.
+    pub(crate) content_encoding: Option<String>,
     /// The names and values of all headers, in bytes.
     pub(crate) bytes: usize,
 }
 
 impl Head {
+    /// The encoding of the body, if it has one. None was asked for, and none can be read.
+    pub(crate) fn encoding(&self) -> Option<&str> {
+        let encoding = self.content_encoding.as_deref()?.trim();
+        (!encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity")).then_some(encoding)
+    }
+
     /// Whether the body is an event stream, as the header says.
     pub(crate) fn promises_events(&self) -> bool {
         self.content_type.as_deref().is_some_and(|value| {

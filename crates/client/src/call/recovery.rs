@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use aurora_chat::{
-    Ending, Failure, FailureKind, Notice, dialect::openai::failure_from_status, redact::mask_exact,
+    Ending, Failure, FailureKind, Notice,
+    dialect::openai::failure_from_status,
+    redact::{mask_exact, printable},
 };
 
-use super::{Call, Head, State};
+use super::{BodyEnd, Call, Head, State};
 use crate::{
     log,
     resume::{Next, Tries},
@@ -231,6 +233,23 @@ fn is_cut(failure: &Failure) -> bool {
         failure.kind,
         FailureKind::ConnectionLost | FailureKind::UnexpectedEnd
     )
+}
+
+/// How a connection was lost whose body ended before its answer.
+pub(super) fn loss_of(end: BodyEnd) -> Failure {
+    match end {
+        BodyEnd::Proper => Failure::new(FailureKind::UnexpectedEnd, "the stream broke off"),
+        BodyEnd::Failed(failure) => failure,
+    }
+}
+
+/// What a body in an encoding that was not asked for is told as.
+pub(super) fn encoded(encoding: &str) -> Failure {
+    let message = format!(
+        "the response is encoded as {}, although only an unencoded one was asked for",
+        printable(encoding, 40)
+    );
+    Failure::new(FailureKind::Protocol, message)
 }
 
 /// What a redirect is told as.

@@ -337,12 +337,57 @@ fn deadlines_that_bytes_do_not_move_are_checked_when_bytes_never_stop() {
 fn done_without_its_blank_line_is_found_when_the_socket_stays_open() {
     let mut call = streaming();
     call.handle_bytes(fixtures::text("x").as_bytes(), secs(1));
-    call.handle_bytes(b"data: [DONE]\n", secs(1));
-    call.handle_time(secs(61));
+    call.handle_bytes(b"data: [DONE]", secs(1));
+    assert_eq!(call.need(), Need::Body, "the line may go on");
+    call.handle_bytes(b"\n", secs(1));
+    assert_eq!(call.need(), Need::Nothing, "at once");
     let updates = updates(&mut call);
     assert_eq!(
         (text(&updates).as_str(), end(&updates).verdict),
         ("x", Verdict::Complete)
+    );
+}
+
+#[test]
+fn a_finished_answer_is_waited_on_for_a_moment_only() {
+    let mut call = streaming();
+    let finished = fixtures::text("x") + &fixtures::finish("length");
+    call.handle_bytes(finished.as_bytes(), secs(10));
+    assert_eq!(call.wake_at(), Some(secs(10) + closing::CLOSING));
+    call.handle_bytes(b": still here\n", secs(11));
+    assert_eq!(
+        call.wake_at(),
+        Some(secs(10) + closing::CLOSING),
+        "a comment is no event"
+    );
+    call.handle_bytes(fixtures::usage(1, 2).as_bytes(), secs(12));
+    let at = secs(12) + closing::CLOSING;
+    assert_eq!(call.wake_at(), Some(at));
+    call.handle_time(at);
+    let updates = updates(&mut call);
+    assert_eq!(end(&updates).verdict, Verdict::Length);
+    assert!(
+        updates.iter().any(|update| matches!(
+            update,
+            Update::Notice(Notice::Warning {
+                kind: "bad_close",
+                ..
+            })
+        )),
+        "{updates:?}"
+    );
+    assert_eq!(call.measure().tokens(), Some(3));
+}
+
+#[test]
+fn silence_after_the_head_ends_without_a_first_events_deadline_too() {
+    let mut call = call_with(|terms| terms.deadlines.first_event = None);
+    call.handle_head(head(200), secs(30));
+    assert_eq!(call.wake_at(), Some(secs(90)));
+    call.handle_time(secs(90));
+    assert_eq!(
+        end(&updates(&mut call)).verdict,
+        Verdict::TimedOut(Deadline::Idle)
     );
 }
 

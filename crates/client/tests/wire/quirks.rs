@@ -149,6 +149,23 @@ async fn an_error_event_with_a_name_and_an_open_socket() {
 }
 
 #[tokio::test]
+async fn done_without_its_blank_line_and_an_open_socket() {
+    let begun = Instant::now();
+    let told = play(Reply::sse([&fixtures::text("x"), "data: [DONE]\n"]).stall()).await;
+    assert_eq!((told.text().as_str(), told.verdict()), ("x", Verdict::Complete));
+    assert_eq!(told.notices().len(), 0);
+    assert!(begun.elapsed() < LONG / 2, "no deadline had to pass");
+}
+
+#[tokio::test]
+async fn a_compressed_body_that_nobody_asked_for() {
+    let zipped = Reply::sse([b"\x1f\x8b\x08\x00garbage"]).header("content-encoding", "gzip");
+    let told = play(zipped).await;
+    assert_eq!(told.kind(), FailureKind::Protocol);
+    assert!(told.failure().message.contains("gzip"), "{:?}", told.failure());
+}
+
+#[tokio::test]
 async fn a_json_body_where_a_stream_was_asked_for() {
     let choice = serde_json::json!({"index": 0, "finish_reason": "length",
         "message": {"role": "assistant", "content": "Grüße"}});

@@ -48,6 +48,31 @@ fn an_event_without_its_blank_line() {
 }
 
 #[test]
+fn the_data_of_an_event_is_shown_before_its_blank_line() {
+    for (stream, pending) in [
+        ("", ""),
+        ("data: [DONE]", ""),
+        ("data: [DONE]\n", "[DONE]"),
+        ("data:[DONE]\r", "[DONE]"),
+        ("event: x\ndata: [DONE]\nid: 1", "[DONE]"),
+        ("data: [DONE]\n: and", "[DONE]"),
+        ("data: [DONE]\nstray", "[DONE]"),
+        ("data: [DONE]\nstray\n", "[DONE]"),
+        ("data: a\ndata: b\n", "a\nb"),
+        ("data: a\ndata: b", ""),
+        ("data: [DONE]\n\n", ""),
+    ] {
+        for size in 1..=stream.len().max(1) {
+            let mut decoder = Decoder::new().with_stray_lines();
+            for mut read in reads(stream.as_bytes(), size) {
+                while decoder.next_item(&mut read).unwrap().is_some() {}
+            }
+            assert_eq!(decoder.pending_data(), pending.as_bytes(), "{stream:?}, {size}");
+        }
+    }
+}
+
+#[test]
 fn nothing_is_left_after_whole_events() {
     for stream in [
         "",

@@ -174,6 +174,34 @@ fn a_body_that_is_no_event_stream_is_bounded_whatever_its_header_says() {
 }
 
 #[test]
+fn a_body_in_an_encoding_that_was_not_asked_for_is_named() {
+    let encoded = |status, encoding: &str| {
+        let mut call = call();
+        let content_encoding = Some(encoding.to_owned());
+        call.handle_head(
+            Head {
+                content_encoding,
+                ..head(status)
+            },
+            secs(1),
+        );
+        call
+    };
+    let updates = updates(&mut encoded(200, "gzip"));
+    assert_eq!(kind(end(&updates)), Some(FailureKind::Protocol));
+    let message = &end(&updates).failure.as_ref().unwrap().message;
+    assert!(message.contains("encoded as gzip"), "{message}");
+    for plain in ["identity", "Identity", ""] {
+        assert_eq!(encoded(200, plain).need(), Need::Body, "{plain:?}");
+    }
+    let mut refused = encoded(400, "br");
+    assert_eq!(refused.need(), Need::Nothing, "its explanation cannot be read");
+    let updates = super::updates(&mut refused);
+    assert_eq!(kind(end(&updates)), Some(FailureKind::Status));
+    assert_eq!(encoded(503, "br").need(), Need::Wait);
+}
+
+#[test]
 fn the_key_is_masked_wherever_a_server_repeats_it_also_where_a_long_message_is_cut() {
     let key = "hunter2hunter2";
     for before in [0, 1, 1980, 1985, 1990, 1995, 1999] {
