@@ -70,6 +70,17 @@ impl<T> Catalog<T> {
         Ok(())
     }
 
+    /// That open streams take no more, if they fill the store. Those that have begun may take a quarter more than lets new
+    /// ones in, so that few are cut short.
+    pub(crate) fn check_growth(&self) -> Result<(), Error> {
+        if self.live_bytes > self.limits.max_bytes.saturating_add(self.limits.max_bytes / 4) {
+            return Err(Error::Full {
+                retry_after: RETRY_AFTER,
+            });
+        }
+        Ok(())
+    }
+
     /// Takes a stream in, open and with a writer. The caller has [checked](Self::check_room).
     pub(crate) fn admit(&mut self, id: StreamId, owner: Owner, value: T, bytes: u64) {
         self.bytes += bytes;

@@ -65,6 +65,8 @@ pub async fn run(make: impl AsyncFn(Limits) -> Arc<dyn Store>) {
     within("eviction", keeping::eviction(&*store)).await;
     let store = make(small).await;
     within("a store that is full", keeping::full(&*store)).await;
+    let store = make(small).await;
+    within("open streams that fill the store", keeping::overfull(&*store)).await;
 
     let store = make(Limits {
         max_stream_bytes: 10_000,

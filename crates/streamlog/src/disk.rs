@@ -21,7 +21,7 @@ use std::{
     collections::HashMap,
     future::poll_fn,
     path::Path,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock, atomic::AtomicBool},
     thread::JoinHandle,
     time::{Duration, SystemTime},
 };
@@ -55,7 +55,8 @@ pub struct Options {
     /// How long a finished stream is kept. Default: 24 hours.
     pub keep: Duration,
     /// The most bytes that all streams take on the disk; finished ones go, oldest first, to stay below. What streams that
-    /// are gone leave between others may take as much again. Default: 1 GiB.
+    /// are gone leave between others may take as much again. Open ones may take a quarter more before they take no further
+    /// records. Default: 1 GiB.
     pub max_bytes: u64,
     /// The most bytes that one stream may take, packed. Default: 64 MiB.
     pub max_stream_bytes: u64,
@@ -263,6 +264,8 @@ struct Shared {
     queue: Queue,
     segments: RwLock<HashMap<u32, Arc<SegmentFile>>>,
     reads: Arc<Semaphore>,
+    /// Open streams fill the store, so that they take no more.
+    is_full: AtomicBool,
     /// How the thread ended, once it has.
     end: watch::Sender<Option<Result<(), Error>>>,
 }
@@ -321,6 +324,7 @@ impl Shared {
             queue: Queue::default(),
             segments: RwLock::new(files),
             reads: Arc::new(Semaphore::new(READS_AT_ONCE)),
+            is_full: AtomicBool::new(false),
             end: watch::Sender::new(None),
         };
         (shared, segments)

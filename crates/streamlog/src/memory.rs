@@ -25,7 +25,7 @@ pub struct Options {
     /// How long a finished stream is kept. Default: 10 minutes.
     pub keep: Duration,
     /// The most bytes that all streams take together, what the store needs for itself included; finished ones go, oldest
-    /// first, to stay below. Default: 256 MiB.
+    /// first, to stay below. Open ones may take a quarter more before they take no further records. Default: 256 MiB.
     pub max_bytes: u64,
     /// The most bytes that one stream may take, packed. Default: 64 MiB.
     pub max_stream_bytes: u64,
@@ -64,6 +64,7 @@ impl Memory {
                 options,
                 catalog: Mutex::new(Catalog::new(limits)),
                 is_closed: AtomicBool::new(false),
+                is_full: AtomicBool::new(false),
             }),
         }
     }
@@ -119,7 +120,7 @@ impl Store for Memory {
 
     fn remove<'a>(&'a self, id: &'a StreamId, owner: &'a Owner) -> BoxFuture<'a, Result<(), Error>> {
         let now = SystemTime::now();
-        let removed = self.shared.catalog().remove(id, owner, now);
+        let removed = self.shared.change(|catalog| catalog.remove(id, owner, now));
         ready(removed.map(|stream| stream.end(Error::Unknown)))
     }
 
@@ -143,6 +144,8 @@ struct Shared {
     options: Options,
     catalog: Mutex<Catalog<Arc<Stream>>>,
     is_closed: AtomicBool,
+    /// Open streams fill the store, so that they take no more.
+    is_full: AtomicBool,
 }
 
 impl Shared {
@@ -166,6 +169,8 @@ impl Shared {
         let result = {
             let mut catalog = self.catalog();
             let result = change(&mut catalog);
+            self.is_full
+                .store(catalog.check_growth().is_err(), Ordering::Relaxed);
             evicted.extend(std::iter::from_fn(|| catalog.expire(now)));
             result
         };

@@ -113,12 +113,14 @@ pub trait Writer: Send + fmt::Debug {
     ///
     /// # Errors
     ///
-    /// [`Error::RecordTooLarge`], [`Error::StreamTooLong`], or [`Error::Unflushed`]. The record is not appended then,
+    /// [`Error::RecordTooLarge`], [`Error::StreamTooLong`], [`Error::Unflushed`], or [`Error::Full`] where open streams fill
+    /// the store and a quarter more: new ones are refused long before, so that those that have begun come to their end, but
+    /// no number of them grows beyond that by more than what is being flushed. The record is not appended then,
     /// and the writer is as before.
     fn append(&mut self, record: &[u8]) -> Result<u64, Error>;
 
     /// As [`append`](Self::append), for a record that says how the stream ends: there is room for it, [`MAX_LAST`] bytes for
-    /// all such records, when the stream is as long as it may be and when nothing was flushed. So a stream that is cut
+    /// all such records, when the stream is as long as it may be, when the store is full and when nothing was flushed. So a stream that is cut
     /// short can say so.
     ///
     /// # Errors

@@ -219,11 +219,49 @@ pub(super) async fn full(store: &dyn Store) {
     drop(writer);
 }
 
+/// In a store of 256 KiB.
+pub(super) async fn overfull(store: &dyn Store) {
+    let mut writers = [create(store).await, create(store).await];
+    let mut kibibytes = 0;
+    let refused = loop {
+        let writer = &mut writers[kibibytes % 2];
+        match writer.append(&vec![kibibytes as u8; 1024]) {
+            Ok(_) => kibibytes += 1,
+            Err(error) => break error,
+        }
+        shown(&mut **writer).await;
+        assert!(kibibytes < 1000, "a megabyte in 256 KiB");
+    };
+    assert!(matches!(refused, Error::Full { .. }), "{refused:?}");
+    assert!(kibibytes > 200, "only {kibibytes} KiB in 256");
+    let [mut first, mut second] = writers;
+    for writer in [&mut first, &mut second] {
+        assert!(matches!(writer.append(b"more"), Err(Error::Full { .. })));
+    }
+    first.append_last(b"cut short").expect("room for the end");
+    shown(&mut *first).await;
+    // Once it is finished it may be let go at once.
+    first
+        .finish(b"")
+        .await
+        .expect("a stream can be finished in a full store");
+    second
+        .append(b"there is room again")
+        .expect("a finished stream leaves room");
+    second.finish(b"").await.expect("a store that can write");
+    create(store).await;
+}
+
 /// Appends that many bytes in records that have nothing in common.
 async fn fill(writer: &mut dyn Writer, bytes: usize) {
     let records: Vec<_> = (0..bytes / 1024).map(|index| vec![index as u8; 1024]).collect();
     write(writer, &records).await;
-    // Until a reader has seen the last one, it may be under way.
+    shown(writer).await;
+}
+
+/// Flushes, and waits until a reader has seen the last record; before that it may be under way.
+async fn shown(writer: &mut dyn Writer) {
+    writer.flush().await.expect("a store that can write");
     let mut batch = Batch::new();
     let mut reader = writer.log().read(writer.next_seq() - 1);
     assert!(reader.next_batch(&mut batch).await.expect("an open stream"));

@@ -2,7 +2,7 @@
 
 use std::{
     mem,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, atomic::Ordering},
     task::{Context, Poll, ready},
     time::{Duration, SystemTime},
 };
@@ -298,6 +298,9 @@ impl Writer for DiskWriter {
         }
         if self.packer.pending.bytes.len() >= MAX_UNFLUSHED {
             return Err(Error::Unflushed { limit: MAX_UNFLUSHED });
+        }
+        if self.shared.is_full.load(Ordering::Relaxed) {
+            lock(&self.shared.catalog).check_growth()?;
         }
         Ok(self.push(record))
     }

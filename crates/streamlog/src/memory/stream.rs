@@ -2,7 +2,7 @@
 
 use std::{
     mem,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, atomic::Ordering},
     task::{Context, Poll},
     time::{Duration, SystemTime},
 };
@@ -221,6 +221,9 @@ impl Writer for MemoryWriter {
         }
         if self.packer.pending.bytes.len() >= MAX_UNFLUSHED {
             return Err(Error::Unflushed { limit: MAX_UNFLUSHED });
+        }
+        if self.shared.is_full.load(Ordering::Relaxed) {
+            self.shared.catalog().check_growth()?;
         }
         Ok(self.push(record))
     }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, atomic::Ordering},
     time::SystemTime,
 };
 
@@ -149,7 +149,10 @@ impl Thread {
         if is_new {
             self.segments.pin(number);
         }
-        lock(&self.shared.catalog).grow(&stream.id, len as i64);
+        let mut catalog = lock(&self.shared.catalog);
+        catalog.grow(&stream.id, len as i64);
+        let is_full = catalog.check_growth().is_err();
+        self.shared.is_full.store(is_full, Ordering::Relaxed);
     }
 
     /// The stream is gone, as a frame in the segment `said_in` says, if it could be written.
