@@ -43,16 +43,18 @@ pub enum Notice {
         /// What happened, for a person.
         message: String,
     },
-    /// The call is going to be tried again.
+    /// The call is going to be tried again; or, after a lost connection, the rest of its answer is going to be asked for
+    /// again, where the server wants that to wait.
     Retry {
-        /// The attempt that is going to be made, from 1 for the first retry.
+        /// The attempt that is going to be made, from 1 for the first retry; tries to pick up a connection are counted
+        /// from its loss.
         attempt: u32,
         /// How long is waited before it.
         wait: Duration,
         /// Why.
         reason: String,
     },
-    /// A lost connection was picked up again after this cursor.
+    /// A lost connection was picked up again after this cursor, and has brought something new.
     Resume {
         /// The last cursor that had arrived; empty if none had, and the stream was read again from its start.
         cursor: String,

@@ -62,7 +62,7 @@ pub(crate) struct Call {
     lost: Option<Box<Reading>>,
     /// The tries to pick it up, until an event comes that is new.
     tries: Option<Tries>,
-    /// How many connections were picked up.
+    /// How many connections were picked up and brought something new.
     resumed: u32,
     /// How often the answer was continued by another one.
     continued: u32,
@@ -327,9 +327,8 @@ impl Call {
     fn read(&mut self, mut bytes: &[u8], now: Duration) {
         while let State::Reading { reading, .. } = &mut self.state {
             let result = reading.feed(&mut bytes, &mut self.found);
-            if self.tries.is_some() && reading.has_advanced() {
-                self.tries = None;
-            }
+            let advanced = reading.has_advanced() || result == Ok(Step::Done);
+            self.note_progress(advanced);
             self.tell_found(now);
             match result {
                 Ok(Step::Event) => self.note_finish(now),

@@ -107,8 +107,9 @@ impl Cursors {
     ///
     /// # Errors
     ///
-    /// A failure of kind [`FailureKind::Protocol`] if an event is missing, is another stream's, or, on a connection that
-    /// was picked up, has no cursor.
+    /// A failure if an event is missing, is another stream's, or, on a connection that was picked up, has no cursor. It
+    /// is of kind [`FailureKind::Protocol`] on the first connection. On a later one it is
+    /// [`FailureKind::ConnectionLost`], since the loss is the cause: what came before it stands.
     pub(crate) fn place(&mut self, id: &str, said: bool) -> Result<Place, Failure> {
         if !self.kept {
             return Ok(Place::Next);
@@ -172,8 +173,14 @@ impl Cursors {
             Some(seq) => format!("event {seq} of the stream came after {after}"),
             None => format!("an event without a cursor of the stream came after {after}"),
         };
-        let message = format!("the server broke the order of its stream: {what}");
-        Failure::new(FailureKind::Protocol, message)
+        let broke = format!("the server broke the order of its stream: {what}");
+        match self.resumed {
+            false => Failure::new(FailureKind::Protocol, broke),
+            true => {
+                let message = format!("the connection was lost and could not be picked up: {broke}");
+                Failure::new(FailureKind::ConnectionLost, message)
+            }
+        }
     }
 }
 
@@ -192,6 +199,8 @@ pub(crate) struct Tries {
     /// How it was lost.
     loss: String,
     made: u32,
+    /// After which cursor the connection stands again, of which nothing new has come yet; empty for the beginning.
+    picked_up: Option<String>,
 }
 
 /// What to do after a try has failed.
@@ -210,12 +219,28 @@ impl Tries {
             lost_at,
             loss: loss.message.clone(),
             made: 0,
+            picked_up: None,
         }
     }
 
     /// How the connection was lost.
     pub(crate) fn loss(&self) -> &str {
         &self.loss
+    }
+
+    /// How many were made, with the one that is being made.
+    pub(crate) fn made(&self) -> u32 {
+        self.made
+    }
+
+    /// The connection stands again, after this cursor.
+    pub(crate) fn pick_up(&mut self, cursor: String) {
+        self.picked_up = Some(cursor);
+    }
+
+    /// After which cursor it does, once something new has come and the tries are over.
+    pub(crate) fn picked_up(self) -> Option<String> {
+        self.picked_up
     }
 
     /// When a try that is still without an answer is given up.
@@ -241,6 +266,7 @@ impl Tries {
             return Next::GiveUp(format!("{last} (after {})", self.count()));
         }
         self.made += 1;
+        self.picked_up = None;
         Next::Again(wait)
     }
 

@@ -147,6 +147,14 @@ impl Call {
                     "the lost connection is going to be picked up"
                 );
                 log::quote(&reason);
+                if hints.after.is_some() {
+                    // The server's wait may be a long one; those of our own are short.
+                    self.outbox.notify(Notice::Retry {
+                        attempt: tries.made(),
+                        wait,
+                        reason: reason.clone(),
+                    });
+                }
                 self.last_failure = Some(reason);
                 self.state = State::Waiting {
                     until: now.saturating_add(wait),
@@ -166,7 +174,7 @@ impl Call {
                 "the server answered with the stream {other} where {} was to go on",
                 from.stream
             );
-            return self.break_off(Failure::new(FailureKind::Protocol, message), now);
+            return self.give_up(&message, now);
         }
         if !head.promises_events() {
             let reason = format!("HTTP status {} without an event stream", head.status);
@@ -179,9 +187,22 @@ impl Call {
             let last_byte = Some(now);
             self.state = State::Reading { reading, last_byte };
         }
-        self.resumed = self.resumed.saturating_add(1);
-        tracing::info!(cursor, "the lost connection was picked up");
-        self.outbox.notify(Notice::Resume { cursor });
+        if let Some(tries) = &mut self.tries {
+            tries.pick_up(cursor);
+        }
+    }
+
+    /// After a step of the reading: if it brought something new, the loss is made good. That is told only now, for a
+    /// server that answers may still have nothing to give.
+    pub(super) fn note_progress(&mut self, advanced: bool) {
+        if advanced
+            && let Some(tries) = self.tries.take()
+            && let Some(cursor) = tries.picked_up()
+        {
+            self.resumed = self.resumed.saturating_add(1);
+            tracing::info!(cursor, "the lost connection was picked up");
+            self.outbox.notify(Notice::Resume { cursor });
+        }
     }
 
     /// The server answers the request for a continuation.

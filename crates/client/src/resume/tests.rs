@@ -80,9 +80,13 @@ fn what_does_not_fit_ends_a_resumed_stream() {
     ];
     for id in no_cursors.into_iter().chain([id(4), id(u64::MAX)]) {
         let failure = resumed(3).place(&id, true).expect_err(&id);
-        assert_eq!(failure.kind, FailureKind::Protocol);
+        assert_eq!(failure.kind, FailureKind::ConnectionLost, "the loss is the cause");
         assert!(failure.message.contains("event 2"), "{failure}");
     }
+    let mut first = cursors();
+    assert_eq!(first.place(&id(0), true), Ok(Place::Next));
+    let failure = first.place(&id(2), true).expect_err("a gap");
+    assert_eq!(failure.kind, FailureKind::Protocol, "nothing was lost");
     let mut twice = resumed(3);
     assert_eq!(twice.place(&id(3), true), Ok(Place::Next));
     assert!(

@@ -133,6 +133,34 @@ fn before_the_first_event_the_whole_stream_is_asked_for() {
 }
 
 #[test]
+fn a_resumption_is_told_with_the_first_new_event() {
+    let (mut call, at) = asking();
+    call.handle_head(kept_head(200), at);
+    call.handle_bytes(b": here\n\n", at);
+    let rest = events(&["Hel", "lo"]);
+    call.handle_bytes(rest[..2].concat().as_bytes(), at);
+    assert!(
+        resumes(&updates(&mut call)).is_empty(),
+        "all of that was there before"
+    );
+    call.handle_end(lost(), at);
+    let again = call.wake_at().expect("a wait");
+    call.handle_time(again);
+    call.handle_head(kept_head(200), again);
+    call.handle_bytes(rest[2].as_bytes(), again);
+    let told = updates(&mut call);
+    assert_eq!(
+        (resumes(&told), text(&told)),
+        (vec!["kept-stream.1"], "lo".to_owned())
+    );
+    assert!(
+        matches!(told[0], Update::Notice(Notice::Resume { .. })),
+        "{told:?}"
+    );
+    assert_eq!(call.resumes(), 1);
+}
+
+#[test]
 fn events_that_were_there_before_are_dropped() {
     let (mut call, at) = asking();
     call.handle_head(kept_head(200), at);
@@ -151,9 +179,10 @@ fn two_answers_are_never_glued_together() {
         let updates = updates(&mut call);
         assert_eq!(
             (text(&updates).as_str(), end(&updates).verdict),
-            ("Hel", Verdict::Failed(Fault::Server))
+            ("Hel", Verdict::Interrupted)
         );
-        assert_eq!(kind(end(&updates)), Some(FailureKind::Protocol));
+        assert_eq!(kind(end(&updates)), Some(FailureKind::ConnectionLost));
+        assert!(resumes(&updates).is_empty(), "nothing was resumed: {updates:?}");
     }
     let (mut call, at) = asking();
     call.handle_head(
@@ -163,7 +192,7 @@ fn two_answers_are_never_glued_together() {
         },
         at,
     );
-    assert_eq!(kind(end(&updates(&mut call))), Some(FailureKind::Protocol));
+    assert!(interrupted(&mut call).contains("the stream other"));
 }
 
 #[test]
@@ -214,6 +243,18 @@ fn a_server_that_is_busy_is_asked_again_and_a_long_wait_is_refused() {
     );
     call.handle_end(BodyEnd::Proper, at);
     assert_eq!((call.need(), call.wake_at()), (Need::Wait, Some(at + secs(20))));
+    let told = updates(&mut call);
+    assert_eq!(text(&told), "Hel");
+    let Some(Update::Notice(Notice::Retry {
+        attempt: 2,
+        wait,
+        reason,
+    })) = told.last()
+    else {
+        panic!("a wait that is asked for is told: {told:?}")
+    };
+    assert_eq!(*wait, secs(20));
+    assert!(reason.contains("503"), "{reason}");
     call.handle_time(at + secs(20));
     call.handle_head(
         Head {
@@ -223,7 +264,10 @@ fn a_server_that_is_busy_is_asked_again_and_a_long_wait_is_refused() {
         at + secs(20),
     );
     call.handle_end(BodyEnd::Proper, at + secs(20));
-    assert!(interrupted(&mut call).contains("61s"));
+    let told = updates(&mut call);
+    assert_eq!(end(&told).verdict, Verdict::Interrupted);
+    let message = &end(&told).failure.as_ref().expect("a failure").message;
+    assert!(message.contains("61s"), "{message}");
 }
 
 #[test]
