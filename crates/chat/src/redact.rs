@@ -2,7 +2,7 @@
 //!
 //! Servers echo what they were sent, keys included ("Incorrect API key provided: sk-…"). Everything that quotes a
 //! server goes through [`printable`]. Masking errs on the side of hiding: a word too many is a nuisance, a key too many
-//! is a leak. It knows keys by their shape; [`mask_exact`] hides one secret that is known, whatever its shape.
+//! is a leak. It knows keys by their shape; a secret that is known, and has none, is for those who know it to hide.
 
 use std::borrow::Cow;
 
@@ -98,16 +98,6 @@ pub fn mask_keys(text: &str) -> Cow<'_, str> {
     }
     masked.push_str(&text[copied..]);
     Cow::Owned(masked)
-}
-
-/// The text with every occurrence of one known secret replaced by [`MASK`]. An empty secret masks nothing.
-#[must_use]
-pub fn mask_exact<'a>(text: &'a str, secret: &str) -> Cow<'a, str> {
-    if secret.is_empty() || !text.contains(secret) {
-        Cow::Borrowed(text)
-    } else {
-        Cow::Owned(text.replace(secret, MASK))
-    }
 }
 
 /// The text on one line, with keys masked and control characters made harmless, cut to at most `limit` bytes. A cut
@@ -279,15 +269,6 @@ mod tests {
         ] {
             assert_eq!(mask_keys(text), text);
         }
-    }
-
-    #[test]
-    fn masks_one_known_secret() {
-        assert_eq!(
-            mask_exact("a hunter2 b hunter2", "hunter2"),
-            "a [masked] b [masked]"
-        );
-        assert_eq!(mask_exact("abc", ""), "abc");
     }
 
     #[test]

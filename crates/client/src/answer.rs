@@ -196,8 +196,8 @@ impl Driver {
         };
         match sent {
             Some(Ok(response)) => {
-                let head = head_of(&response);
-                log::head(&self.span, &head);
+                let head = head_of(&response).clean(self.call.mask());
+                log::head(&self.span, &self.call, &head);
                 self.response = Some(response);
                 self.step(Input::Head(head));
             }

@@ -23,6 +23,7 @@ use crate::{
     Passage,
     continuation::MAX_CONTINUED,
     deadlines::Phase,
+    mask::Mask,
     measure::Measure,
     progress::Prospect,
     reading::{Found, Reading, Step},
@@ -98,7 +99,7 @@ enum State {
 impl Call {
     pub(crate) fn new(terms: Terms) -> Self {
         Self {
-            outbox: Outbox::new(terms.key.clone()),
+            outbox: Outbox::new(terms.mask.clone()),
             state: State::before_sending(&terms, Duration::ZERO),
             terms,
             verbatim: false,
@@ -178,6 +179,11 @@ impl Call {
     /// The text without the call's key, and without what looks like one.
     pub(crate) fn clean(&self, text: &str) -> String {
         self.outbox.clean(text)
+    }
+
+    /// What hides the call's key.
+    pub(crate) fn mask(&self) -> &Mask {
+        &self.terms.mask
     }
 
     /// Something has happened.
@@ -274,8 +280,8 @@ impl Call {
         self.state = match head.status {
             200..=299 if self.lost.is_some() => return self.pick_up(&head, now),
             200..=299 => {
-                let key = self.terms.key.clone();
-                let mut reading = Reading::new(&head, self.terms.limits, key, self.verbatim);
+                let mask = self.terms.mask.clone();
+                let mut reading = Reading::new(&head, self.terms.limits, mask, self.verbatim);
                 if self.terms.continues && !self.verbatim {
                     reading = reading.keeping_text();
                 }
@@ -413,24 +419,6 @@ impl Call {
             },
             State::Queued { .. } | State::Refused { .. } | State::Waiting { .. } => Phase::Pause,
             State::Ended { .. } => Phase::Over,
-        }
-    }
-
-    fn time_out(&mut self, deadline: Deadline, now: Duration) {
-        let mut message = self
-            .terms
-            .deadlines
-            .message(deadline, self.last_failure.as_deref());
-        self.add_queue(&mut message);
-        let failure = Failure::new(FailureKind::Deadline(deadline), message);
-        match &self.state {
-            State::Reading { .. } if deadline == Deadline::Idle && self.is_lost_when_idle() => {
-                self.lose(&failure, now);
-            }
-            State::Reading { .. } => self.break_off(failure, now),
-            _ if self.lost.is_none() => self.fail(failure, now),
-            _ if deadline == Deadline::Total => self.break_off(failure, now),
-            _ => self.try_again(Some(&failure), Hints::default(), now),
         }
     }
 

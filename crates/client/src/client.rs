@@ -14,13 +14,10 @@ use crate::{
     call::{Call, Terms},
     line::Lines,
     log,
+    mask::Mask,
     record::Recorder,
     transport::Pool,
 };
-
-/// The shortest key that is masked, in bytes. Local servers are given placeholders such as `none` or `x`, and to mask
-/// those would garble what is said and recorded.
-const SHORTEST_SECRET: usize = 6;
 
 /// Makes calls to upstreams, and keeps their connections for the next ones: 90 seconds, and no more than 128 to a host.
 /// Cheap to clone; clones share connections, and the limits of [`Pace`](crate::Pace).
@@ -91,10 +88,7 @@ impl Client {
             limits: endpoint.limits,
             retries: endpoint.retries,
             pace: endpoint.pace,
-            key: endpoint
-                .api_key
-                .clone()
-                .filter(|key| key.expose().len() >= SHORTEST_SECRET),
+            mask: Mask::new(endpoint.api_key.as_ref()),
             continues: endpoint.on_drop == OnDrop::Continue,
             seed: RandomState::new().hash_one(0),
         };

@@ -36,7 +36,7 @@
 //! [`Client::start_verbatim`] gives the server's events along with what they mean.
 //!
 //! Inside, `call` is a state machine without I/O, `reading` reads bodies, `retry`, `resume` and `deadlines` are rules as values,
-//! `measure` and `log` tell what a call came to, `pace` holds the limits on rates and `line` the calls that wait for them,
+//! `measure` and `log` tell what a call came to, `mask` hides its key, `pace` holds the limits on rates and `line` the calls that wait for them,
 //! `transport` speaks to the HTTP library, and [`Answer`] drives them. A recording is the log of the state machine's
 //! inputs, so a replay runs through the same code. Wire formats are `aurora_chat`'s. What
 //! is not here: choosing between endpoints, keeping streams, showing anything.
@@ -52,6 +52,7 @@ mod endpoint;
 mod error;
 mod line;
 mod log;
+mod mask;
 mod measure;
 mod pace;
 mod progress;

@@ -46,12 +46,12 @@ pub(crate) fn sending(span: &Span, call: &Call, outgoing: &Outgoing) {
     });
 }
 
-/// A response has begun.
-pub(crate) fn head(span: &Span, head: &Head) {
+/// A response has begun. The head is one that was [cleaned](Head::clean).
+pub(crate) fn head(span: &Span, call: &Call, head: &Head) {
     span.in_scope(|| {
         tracing::debug!(
             status = head.status,
-            content_type = head.content_type,
+            content_type = head.content_type.as_deref().map(|text| call.clean(text)),
             stream = head.stream,
             "the response has begun"
         );

@@ -6,14 +6,14 @@ use std::fmt;
 use aurora_chat::{
     Conclusion, Delta, Ending, Failure, FailureKind, Limit, Notice,
     dialect::openai::{DONE, Flow, Reader},
-    redact::mask_exact,
 };
 use aurora_sse::{DecodeError, Decoder, Event, Item};
 
 use crate::{
-    Limits, Secret,
+    Limits,
     call::Head,
     continuation::Partial,
+    mask::Mask,
     resume::{Cursors, Place, ResumeFrom},
 };
 
@@ -28,7 +28,7 @@ pub(crate) struct Reading {
     /// What has come, if the answer is to be continued after a loss.
     partial: Option<Partial>,
     limits: Limits,
-    key: Option<Secret>,
+    mask: Mask,
     /// The answer's bytes so far.
     answer: usize,
     /// An event, or a byte of a body that is no event stream, has come.
@@ -83,7 +83,7 @@ pub(crate) struct Found {
 
 impl Reading {
     /// The body of the response with this head; `events` is whether the events themselves are wanted.
-    pub(crate) fn new(head: &Head, limits: Limits, key: Option<Secret>, events: bool) -> Self {
+    pub(crate) fn new(head: &Head, limits: Limits, mask: Mask, events: bool) -> Self {
         Self {
             form: Form::of(head, limits),
             bare: Bare::Unknown,
@@ -94,7 +94,7 @@ impl Reading {
             cursors: head.stream.as_deref().and_then(Cursors::new),
             partial: None,
             limits,
-            key,
+            mask,
             answer: 0,
             heard: false,
         }
@@ -208,7 +208,7 @@ impl Reading {
                 return Ok(Step::Event);
             }
         }
-        let step = read(&mut self.reader, &item, self.key.as_ref(), found);
+        let step = read(&mut self.reader, &item, &self.mask, found);
         self.answer += found.deltas.iter().map(weight).sum::<usize>();
         if let Some(partial) = &mut self.partial {
             partial.take(found);
@@ -253,7 +253,7 @@ impl Reading {
                             continue;
                         }
                     }
-                    let result = read(&mut self.reader, &item, self.key.as_ref(), found);
+                    let result = read(&mut self.reader, &item, &self.mask, found);
                     // An event that was cut cannot be read; the verdict says so already.
                     found.notices.clear();
                     result?;
@@ -274,23 +274,11 @@ impl Reading {
         Ok(())
     }
 
-    /// Reads a body that is no event stream.
+    /// Reads a body that is no event stream, with the key hidden first, as in events.
     fn read_whole(&mut self, body: &[u8], found: &mut Found) -> Result<(), Failure> {
-        match self.reader.read_body(body, &mut found.deltas) {
-            Ok(Flow::Warning(notice)) => found.notices.push(notice),
-            Ok(Flow::Continue | Flow::Done) => {}
-            Err(failure) => {
-                let text = String::from_utf8_lossy(body);
-                let key = self.key.as_ref().filter(|key| text.contains(key.expose()));
-                // As with events: a message may have been cut in the middle of the key.
-                return Err(key
-                    .and_then(|key| {
-                        let masked = mask_exact(&text, key.expose());
-                        let mut reader = Reader::new();
-                        reader.read_body(masked.as_bytes(), &mut Vec::new()).err()
-                    })
-                    .unwrap_or(failure));
-            }
+        match self.reader.read_body(&self.mask.bytes(body), &mut found.deltas)? {
+            Flow::Warning(notice) => found.notices.push(notice),
+            Flow::Continue | Flow::Done => {}
         }
         Ok(())
     }
@@ -371,60 +359,36 @@ fn says_something(event: &Event<'_>) -> bool {
     !data.is_empty() && data != DONE && !event.event.eq_ignore_ascii_case("error")
 }
 
-/// Reads one item of an event stream.
-fn read(
-    reader: &mut Reader,
-    item: &Item<'_>,
-    key: Option<&Secret>,
-    found: &mut Found,
-) -> Result<Step, Failure> {
-    let (result, text) = match item {
-        Item::Event(event) => (
-            reader.read(event.event, event.data, &mut found.deltas),
-            event.data,
-        ),
-        Item::Stray(line) => (reader.read_stray_line(line), *line),
+/// Reads one item of an event stream. The key is hidden first, so that whatever is made of the item lacks it, and is
+/// what a recording gives too.
+fn read(reader: &mut Reader, item: &Item<'_>, mask: &Mask, found: &mut Found) -> Result<Step, Failure> {
+    let flow = match item {
+        Item::Event(event) => {
+            let data = mask.text(event.data);
+            found.weight += data.len();
+            reader.read(event.event, &data, &mut found.deltas)
+        }
+        Item::Stray(line) => {
+            let line = mask.text(line);
+            found.weight += line.len();
+            reader.read_stray_line(&line)
+        }
     };
-    found.weight += text.len();
-    found.events.extend(reader.take_events().map(|data| match key {
-        Some(key) if data.contains(key.expose()) => mask_exact(&data, key.expose()).into_owned(),
-        _ => data,
-    }));
-    match (result, item) {
-        (Ok(Flow::Continue), _) => Ok(Step::Event),
-        (Ok(Flow::Done), _) => Ok(Step::Done),
-        (Ok(Flow::Warning(_)), Item::Stray(line)) => {
+    found.events.extend(reader.take_events());
+    match (flow?, item) {
+        (Flow::Continue, _) => Ok(Step::Event),
+        (Flow::Done, _) => Ok(Step::Done),
+        (Flow::Warning(_), Item::Stray(line)) => {
             tracing::debug!(
                 bytes = line.len(),
                 "a line that is no field of an event stream was ignored"
             );
             Ok(Step::Event)
         }
-        (Ok(Flow::Warning(notice)), Item::Event(_)) => {
+        (Flow::Warning(notice), Item::Event(_)) => {
             found.notices.push(notice);
             Ok(Step::Event)
         }
-        (Err(failure), _) => Err(match key {
-            // The message may have been cut in the middle of the key, where its rest would not be recognised: it is
-            // made again from a text without the key.
-            Some(key) if text.contains(key.expose()) => reread(item, key).unwrap_or(failure),
-            _ => failure,
-        }),
-    }
-}
-
-/// The failure an item reports, had the server not repeated the key in it.
-fn reread(item: &Item<'_>, key: &Secret) -> Option<Failure> {
-    let mut reader = Reader::new();
-    match item {
-        Item::Event(event) => reader
-            .read(
-                event.event,
-                &mask_exact(event.data, key.expose()),
-                &mut Vec::new(),
-            )
-            .err(),
-        Item::Stray(line) => reader.read_stray_line(&mask_exact(line, key.expose())).err(),
     }
 }
 

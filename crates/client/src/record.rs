@@ -6,22 +6,19 @@
 //! asked and answered is not.
 
 use std::{
-    borrow::Cow,
     io::{self, Write},
     num::NonZeroU32,
     time::{Duration, SystemTime},
 };
 
-use aurora_chat::{
-    Failure, FailureKind,
-    redact::{MASK, mask_exact},
-};
+use aurora_chat::{Failure, FailureKind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Deadlines, Limits, Pace, Secret,
+    Deadlines, Limits, Pace,
     call::{BodyEnd, Head, Input, Terms},
+    mask::Mask,
     retry::Hints,
 };
 
@@ -120,7 +117,7 @@ pub(crate) struct Recorder {
     sink: Box<dyn Write + Send>,
     /// Written with the first input, so that an error is told like any other.
     header: Option<Header>,
-    key: Option<Secret>,
+    mask: Mask,
     /// The end of the last read, if it may be the beginning of the key.
     held: Vec<u8>,
     /// When that read was.
@@ -129,8 +126,8 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     pub(crate) fn new(sink: Box<dyn Write + Send>, terms: &Terms, request: &[u8]) -> Self {
-        let key = terms.key.clone();
-        let masked = |text: &str| mask(text, key.as_ref());
+        let mask = terms.mask.clone();
+        let masked = |text: &str| mask.text(text).into_owned();
         let began = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
@@ -145,7 +142,7 @@ impl Recorder {
         Self {
             sink,
             header: Some(header),
-            key,
+            mask,
             held: Vec::new(),
             held_at_us: 0,
         }
@@ -167,36 +164,28 @@ impl Recorder {
         self.write_bytes(self.held_at_us, held)?;
         let what = match input {
             Input::Turn => What::Turn {},
-            Input::Head(head) => What::Head(HeadLine::of(head, self.key.as_ref())),
+            Input::Head(head) => What::Head(HeadLine::of(head, &self.mask)),
             Input::Unsent { failure, retryable } => What::Unsent {
-                failure: FailureLine::of(failure, self.key.as_ref()),
+                failure: FailureLine::of(failure, &self.mask),
                 retryable: *retryable,
             },
             Input::Bytes(_) => return Ok(()),
             Input::End(BodyEnd::Proper) => What::End { failure: None },
             Input::End(BodyEnd::Failed(failure)) => What::End {
-                failure: Some(FailureLine::of(failure, self.key.as_ref())),
+                failure: Some(FailureLine::of(failure, &self.mask)),
             },
             Input::Time => What::Time {},
-            Input::Abort(failure) => What::Abort(FailureLine::of(failure, self.key.as_ref())),
+            Input::Abort(failure) => What::Abort(FailureLine::of(failure, &self.mask)),
         };
         self.write(&Line { at_us, what })
     }
 
     /// The bytes that can be written: what was held and these, with the key masked, less what is to be held now.
     fn ready(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let Some(key) = &self.key else {
-            return bytes.to_vec();
-        };
-        let key = key.expose().as_bytes();
         let mut all = std::mem::take(&mut self.held);
         all.extend_from_slice(bytes);
-        let mut all = replace(&all, key).into_owned();
-        let longest = all.len().min(key.len().saturating_sub(1));
-        let hold = (1..=longest)
-            .rev()
-            .find(|&n| all.ends_with(&key[..n]))
-            .unwrap_or(0);
+        let mut all = self.mask.bytes(&all).into_owned();
+        let hold = self.mask.begun_at_end(&all);
         self.held = all.split_off(all.len() - hold);
         all
     }
@@ -283,15 +272,15 @@ impl TermsLine {
                 tokens_per_minute: self.tokens_per_minute,
             },
             continues: self.continues,
-            key: None,
+            mask: Mask::default(),
             seed: self.seed,
         }
     }
 }
 
 impl HeadLine {
-    fn of(head: &Head, key: Option<&Secret>) -> Self {
-        let masked = |text: &Option<String>| text.as_deref().map(|text| mask(text, key));
+    fn of(head: &Head, mask: &Mask) -> Self {
+        let masked = |text: &Option<String>| text.as_deref().map(|text| mask.text(text).into_owned());
         Self {
             status: head.status,
             content_type: masked(&head.content_type),
@@ -322,10 +311,10 @@ impl HeadLine {
 }
 
 impl FailureLine {
-    fn of(failure: &Failure, key: Option<&Secret>) -> Self {
+    fn of(failure: &Failure, mask: &Mask) -> Self {
         Self {
             kind: failure.kind.as_str().to_owned(),
-            message: mask(&failure.message, key),
+            message: mask.text(&failure.message).into_owned(),
         }
     }
 
@@ -346,27 +335,6 @@ impl FailureLine {
         let kind = kinds.into_iter().find(|kind| kind.as_str() == self.kind)?;
         Some(Failure::new(kind, self.message))
     }
-}
-
-/// The text with the key masked.
-fn mask(text: &str, key: Option<&Secret>) -> String {
-    mask_exact(text, key.map_or("", Secret::expose)).into_owned()
-}
-
-/// The bytes with every occurrence of the key masked.
-fn replace<'b>(bytes: &'b [u8], key: &[u8]) -> Cow<'b, [u8]> {
-    let mut rest = bytes;
-    let mut masked = Vec::new();
-    while let Some(at) = rest.windows(key.len().max(1)).position(|window| window == key) {
-        masked.extend_from_slice(&rest[..at]);
-        masked.extend_from_slice(MASK.as_bytes());
-        rest = &rest[at + key.len()..];
-    }
-    if masked.is_empty() {
-        return Cow::Borrowed(bytes);
-    }
-    masked.extend_from_slice(rest);
-    Cow::Owned(masked)
 }
 
 fn millis(time: Duration) -> u64 {

@@ -57,14 +57,16 @@ pub(crate) struct ResumeFrom<'a> {
     pub(crate) seq: Option<u64>,
 }
 
+/// Whether this can be a stream's id: at most 128 letters, digits, `_` and `-`.
+pub(crate) fn is_stream_id(stream: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    (1..=MAX_STREAM_ID).contains(&stream.len()) && stream.bytes().all(plain)
+}
+
 impl Cursors {
-    /// The beginning of the stream with this id. `None` if it is no id: at most 128 letters, digits, `_` and `-`.
+    /// The beginning of the stream with this id. `None` if it [is no id](is_stream_id).
     pub(crate) fn new(stream: &str) -> Option<Self> {
-        let fits = (1..=MAX_STREAM_ID).contains(&stream.len());
-        let plain = stream
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
-        (fits && plain).then(|| Self {
+        is_stream_id(stream).then(|| Self {
             stream: stream.to_owned(),
             last: None,
             here: None,

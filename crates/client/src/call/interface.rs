@@ -2,7 +2,12 @@
 
 use aurora_chat::Failure;
 
-use crate::{Deadlines, Limits, Pace, Secret, resume::ResumeFrom, retry::Hints};
+use crate::{
+    Deadlines, Limits, Pace,
+    mask::Mask,
+    resume::{ResumeFrom, is_stream_id},
+    retry::Hints,
+};
 
 /// The terms of a call.
 #[derive(Clone, Debug)]
@@ -17,8 +22,8 @@ pub(crate) struct Terms {
     pub(crate) pace: Pace,
     /// A text whose connection is lost is continued by another request.
     pub(crate) continues: bool,
-    /// Masked wherever a server repeats it.
-    pub(crate) key: Option<Secret>,
+    /// Hides the key wherever a server repeats it.
+    pub(crate) mask: Mask,
     /// What the waits between attempts are drawn from.
     pub(crate) seed: u64,
 }
@@ -66,6 +71,17 @@ pub(crate) struct Head {
 }
 
 impl Head {
+    /// The head fit to be shown: without the call's key, and without a stream id that is none.
+    pub(crate) fn clean(self, mask: &Mask) -> Self {
+        let masked = |text: String| mask.text(&text).into_owned();
+        Self {
+            content_type: self.content_type.map(masked),
+            stream: self.stream.map(masked).filter(|stream| is_stream_id(stream)),
+            location: self.location.map(masked),
+            ..self
+        }
+    }
+
     /// The encoding of the body, if it has one. None was asked for, and none can be read.
     pub(crate) fn encoding(&self) -> Option<&str> {
         let encoding = self.content_encoding.as_deref()?.trim();

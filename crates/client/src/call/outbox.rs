@@ -6,12 +6,9 @@
 
 use std::collections::VecDeque;
 
-use aurora_chat::{
-    Delta, End, Failure, Notice, Start, Update,
-    redact::{mask_exact, mask_keys},
-};
+use aurora_chat::{Delta, End, Failure, Notice, Start, Update, redact::mask_keys};
 
-use crate::{Passage, Secret, reading::Found};
+use crate::{Passage, mask::Mask, reading::Found};
 
 /// How many bytes of events an attempt may bring before its answer begins and still be tried again.
 pub(super) const LOOK_AHEAD: usize = 64 << 10;
@@ -19,8 +16,8 @@ pub(super) const LOOK_AHEAD: usize = 64 << 10;
 /// The passages on their way to the consumer.
 #[derive(Debug)]
 pub(super) struct Outbox {
-    /// Masked in everything that quotes a server.
-    key: Option<Secret>,
+    /// Hides the key in everything that quotes a server.
+    mask: Mask,
     passages: VecDeque<Passage>,
     /// What the attempt said before its answer began: warnings, usage, and, where they are wanted, events.
     held: VecDeque<Passage>,
@@ -30,9 +27,9 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn new(key: Option<Secret>) -> Self {
+    pub(super) fn new(mask: Mask) -> Self {
         Self {
-            key,
+            mask,
             passages: VecDeque::new(),
             held: VecDeque::new(),
             looked_ahead: 0,
@@ -116,11 +113,7 @@ impl Outbox {
 
     /// The text without the call's key, and without what looks like one.
     pub(super) fn clean(&self, text: &str) -> String {
-        mask_keys(&mask_exact(text, self.key())).into_owned()
-    }
-
-    fn key(&self) -> &str {
-        self.key.as_ref().map_or("", Secret::expose)
+        mask_keys(&self.mask.text(text)).into_owned()
     }
 
     fn clean_notice(&self, notice: &mut Notice) {
@@ -129,7 +122,7 @@ impl Outbox {
                 *text = self.clean(text);
             }
             // A cursor is random, and must not be taken for a key by its looks.
-            Notice::Resume { cursor } => *cursor = mask_exact(cursor, self.key()).into_owned(),
+            Notice::Resume { cursor } => *cursor = self.mask.text(cursor).into_owned(),
         }
     }
 

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use aurora_chat::{
-    Ending, Failure, FailureKind, Notice,
-    dialect::openai::failure_from_status,
-    redact::{mask_exact, printable},
+    Deadline, Ending, Failure, FailureKind, Notice, dialect::openai::failure_from_status, redact::printable,
 };
 
 use super::{BodyEnd, Call, Head, State};
@@ -24,14 +22,8 @@ impl Call {
         else {
             return;
         };
-        let failure = match &self.terms.key {
-            // Before the message is made, since it may be cut in the middle of the key.
-            Some(key) => {
-                let text = String::from_utf8_lossy(body);
-                failure_from_status(*status, mask_exact(&text, key.expose()).as_bytes())
-            }
-            None => failure_from_status(*status, body),
-        };
+        // Masked before the message is made, since that may be cut in the middle of the key.
+        let failure = failure_from_status(*status, &self.terms.mask.bytes(body));
         let hints = *hints;
         match self.lost {
             Some(_) => self.try_again(Some(&failure), hints, now),
@@ -45,6 +37,25 @@ impl Call {
             (Some(_), _) => self.try_again(Some(&failure), Hints::default(), now),
             (None, true) => self.retry_or_fail(failure, Hints::default(), now),
             (None, false) => self.fail(failure, now),
+        }
+    }
+
+    /// A deadline has passed.
+    pub(super) fn time_out(&mut self, deadline: Deadline, now: Duration) {
+        let mut message = self
+            .terms
+            .deadlines
+            .message(deadline, self.last_failure.as_deref());
+        self.add_queue(&mut message);
+        let failure = Failure::new(FailureKind::Deadline(deadline), message);
+        match &self.state {
+            State::Reading { .. } if deadline == Deadline::Idle && self.is_lost_when_idle() => {
+                self.lose(&failure, now);
+            }
+            State::Reading { .. } => self.break_off(failure, now),
+            _ if self.lost.is_none() => self.fail(failure, now),
+            _ if deadline == Deadline::Total => self.break_off(failure, now),
+            _ => self.try_again(Some(&failure), Hints::default(), now),
         }
     }
 

@@ -4,7 +4,7 @@ use aurora_chat::{Deadline, Delta, Fault, Update, Verdict};
 use aurora_testkit::fixtures;
 
 use super::*;
-use crate::{Deadlines, Limits, Pace, Secret};
+use crate::{Deadlines, Limits, Pace, Secret, mask::Mask};
 
 mod bodies;
 mod continuing;
@@ -30,7 +30,7 @@ fn call_with(change: impl FnOnce(&mut Terms)) -> Call {
         retries: 4,
         continues: false,
         pace: Pace::default(),
-        key: Some(Secret::new("hunter2hunter2")),
+        mask: Mask::new(Some(&Secret::new("hunter2hunter2"))),
         seed: 1,
     };
     change(&mut terms);

@@ -141,6 +141,36 @@ async fn the_key_is_not_in_the_recording_wherever_reads_cut_it() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_echoed_is_hidden_alike_in_the_call_and_its_recording() {
+    // With the looks of a key, since diagnostics hide those too, in another way.
+    const KEY: &str = "sk-hunter2hunter2hunter2";
+    let delta = format!("{{\"reasoning_content\":\"{KEY}\",\"content\":\"a {KEY} b\"}}");
+    let chunk = format!("data: {{\"model\":\"m-{KEY}\",\"choices\":[{{\"delta\":{delta}}}]}}\n\n");
+    let unreadable = format!("data: {{ {KEY}\n\n");
+    let whole = format!(
+        "{{\"model\":\"{KEY}\",\"choices\":[{{\"message\":{{\"content\":\"a {KEY} b\"}},\"finish_reason\":\"{KEY}\"}}]}}"
+    );
+    for reply in [
+        Reply::sse([&chunk, &unreadable, &fixtures::finish("stop"), fixtures::DONE]),
+        Reply::sse([
+            &chunk,
+            &fixtures::error(400, &format!("{}{KEY}", "x".repeat(490))),
+        ]),
+        Reply::sse([&chunk, &unreadable]),
+        Reply::json(200, &serde_json::from_str(&whole).unwrap()),
+    ] {
+        let upstream = Upstream::start(reply.header("x-stream-id", KEY));
+        let mut endpoint = endpoint(&upstream.url());
+        endpoint.api_key = Some(Secret::new(KEY));
+        let sink = Sink::default();
+        let told = all(client().start_recorded(&endpoint, request(), Box::new(sink.clone()))).await;
+        assert_eq!(told.text(), "a [masked] b");
+        assert!(!format!("{told:?}").contains("hunter2"), "{told:?}");
+        assert_eq!(all(parse(&sink).play(f64::INFINITY)).await.updates, told.updates);
+    }
+}
+
+#[tokio::test]
 async fn what_may_begin_the_key_is_played_at_its_own_time() {
     // What was held back when the deadline passed came before it, and does not move it.
     for piece in ["data: hunter2-hun", ": hunter2"] {

@@ -1,10 +1,10 @@
 //! The key goes to the server and nowhere else.
 
-use aurora_chat::{Fault, Verdict};
+use aurora_chat::{Fault, Update, Verdict};
 use aurora_client::Secret;
 use aurora_testkit::{Reply, Upstream, fixtures};
 
-use crate::{call, endpoint};
+use crate::{call, endpoint, play};
 
 const KEY: &str = "hunter2-hunter2-hunter2";
 
@@ -16,6 +16,12 @@ async fn the_key_is_sent_and_never_shown() {
         Reply::sse([fixtures::error(401, &message)]),
         Reply::status(307).header("location", &format!("/{KEY}")),
         Reply::sse([format!("data: {KEY}\n\n{}", fixtures::DONE)]),
+        Reply::sse(fixtures::sse_answer(&["an answer"])).header("x-stream-id", KEY),
+        Reply::sse(fixtures::sse_answer(&[KEY])),
+        Reply::json(
+            200,
+            &serde_json::json!({"choices": [{"message": {"content": KEY}}]}),
+        ),
     ] {
         let upstream = Upstream::start(reply);
         let mut endpoint = endpoint(&upstream.url());
@@ -24,6 +30,26 @@ async fn the_key_is_sent_and_never_shown() {
         let authorization = upstream.requests()[0].header("authorization").map(str::to_owned);
         assert_eq!(authorization, Some(format!("Bearer {KEY}")));
         assert!(!format!("{told:?} {endpoint:?}").contains("hunter2"), "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_placeholder_is_a_word_like_any_other() {
+    let upstream = Upstream::start(Reply::sse(fixtures::sse_answer(&["Ask ", "ollama"])));
+    let mut endpoint = endpoint(&upstream.url());
+    endpoint.api_key = Some(Secret::new("ollama"));
+    assert_eq!(call(&endpoint).await.text(), "Ask ollama");
+}
+
+#[tokio::test]
+async fn a_stream_id_that_is_none_is_not_told() {
+    for (header, told) in [("abc-0_9", Some("abc-0_9")), ("a b", None), ("", None)] {
+        let reply = Reply::sse(fixtures::sse_answer(&["x"])).header("x-stream-id", header);
+        let updates = play(reply).await.updates;
+        assert!(
+            matches!(&updates[0], Update::Start(start) if start.stream.as_deref() == told),
+            "{updates:?}"
+        );
     }
 }
 
