@@ -91,7 +91,8 @@ impl Default for Options {
 /// shown in any of them; they differ in what a loss of power may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fsync {
-    /// When the operating system has it. A loss of power may take what the system had not yet written.
+    /// When the operating system has it. A loss of power may take what the system had not yet written. The disk is flushed
+    /// only when a segment is full and before one is deleted.
     None,
     /// When the operating system has it; the disk is flushed at this interval. A loss of power may take that much.
     Interval(Duration),
@@ -131,7 +132,7 @@ impl Disk {
         file::make_folder(folder, &*medium).map_err(|error| Error::io("make the log's folder", error))?;
         let locked = file::lock_folder(folder).map_err(|error| Error::io("lock the log's folder", error))?;
         let lock = locked.ok_or_else(|| Error::Locked { path: folder.into() })?;
-        let found = recover::recover(folder, &*medium, options.fsync)?;
+        let found = recover::recover(folder, &*medium)?;
         let next_number = found.next_number;
         let (shared, segments) = Shared::new(options, found);
         let shared = Arc::new(shared);

@@ -15,7 +15,6 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Fsync,
     file::{self, Medium},
     frame::{self, Frame, Header, Place},
     reader::SegmentFile,
@@ -53,9 +52,9 @@ pub(super) struct FoundStream {
     has_gap: bool,
 }
 
-/// Reads the folder, and mends the ends of segments. What is found is on the disk then, as far as was promised: readers are
-/// shown it, and the process that wrote it may have died before it had flushed it.
-pub(super) fn recover(folder: &Path, medium: &dyn Medium, fsync: Fsync) -> Result<Found, Error> {
+/// Reads the folder, and mends the ends of segments. What is found is on the disk then: readers are shown it, segments are
+/// deleted because of it, and the process that wrote it may have died before it had flushed it.
+pub(super) fn recover(folder: &Path, medium: &dyn Medium) -> Result<Found, Error> {
     let numbers = file::list_segments(folder).map_err(|error| Error::io("list the log's folder", error))?;
     let mut found = Found {
         next_number: 1,
@@ -66,13 +65,11 @@ pub(super) fn recover(folder: &Path, medium: &dyn Medium, fsync: Fsync) -> Resul
         found.next_number = number.saturating_add(1);
         found.read_segment(folder, *number, Some(number) == numbers.last())?;
     }
-    if fsync != Fsync::None {
-        let mut files = found.segments.iter().map(|(_, segment, _)| &segment.file);
-        files
-            .try_for_each(|file| medium.sync(file))
-            .and_then(|()| medium.sync_folder(folder))
-            .map_err(|error| Error::io("flush what was found of the log", error))?;
-    }
+    let mut files = found.segments.iter().map(|(_, segment, _)| &segment.file);
+    files
+        .try_for_each(|file| medium.sync(file))
+        .and_then(|()| medium.sync_folder(folder))
+        .map_err(|error| Error::io("flush what was found of the log", error))?;
     Ok(found)
 }
 
@@ -162,13 +159,16 @@ impl Found {
         }
         if let Frame::Drop { owner, has_expired } = *frame {
             let segments = self.streams.remove(&id).map(|stream| stream.written.segments);
-            let grave = Grave {
-                owner,
-                has_expired,
-                segment: place.segment,
-            };
-            let begin = segments.and_then(|segments| segments.first().copied());
-            self.graves.extend(begin.map(|begin| (begin, id, grave)));
+            let ends = segments.and_then(|segments| Some((*segments.first()?, *segments.last()?)));
+            self.graves.extend(ends.map(|(begin, last)| {
+                let grave = Grave {
+                    owner,
+                    has_expired,
+                    last,
+                    said_in: Some(place.segment),
+                };
+                (begin, id, grave)
+            }));
             if has_expired {
                 self.expired.push((id, owner));
             }

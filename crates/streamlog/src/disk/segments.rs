@@ -27,8 +27,10 @@ struct Segment {
 pub(super) struct Grave {
     pub(super) owner: Owner,
     pub(super) has_expired: bool,
-    /// The segment that says so.
-    pub(super) segment: u32,
+    /// The last segment that it lay in.
+    pub(super) last: u32,
+    /// The segment that says so; `None` if that could not be written, or may not be on the disk.
+    pub(super) said_in: Option<u32>,
 }
 
 impl Segments {
@@ -59,29 +61,47 @@ impl Segments {
         }
     }
 
-    /// A frame says that a stream is gone which began in the segment `begin`.
+    /// A stream is gone which began in the segment `begin`.
     pub(super) fn bury(&mut self, begin: u32, id: StreamId, grave: Grave) {
         // In one segment, the two go together.
         if let Some(segment) = self.segments.get_mut(&begin)
-            && begin != grave.segment
+            && Some(begin) != grave.said_in
         {
             segment.graves.insert(id, grave);
         }
     }
 
-    /// A segment in which no stream lies that is kept, other than the one that is being written.
-    pub(super) fn idle(&self, current: Option<u32>) -> Option<u32> {
-        let is_idle =
-            |(number, segment): &(&u32, &Segment)| segment.streams == 0 && Some(**number) != current;
-        self.segments.iter().find(is_idle).map(|(number, _)| *number)
+    /// What the segment says may not be on the disk.
+    pub(super) fn unsay(&mut self, number: u32) {
+        let graves = self
+            .segments
+            .values_mut()
+            .flat_map(|segment| segment.graves.values_mut());
+        for grave in graves.filter(|grave| grave.said_in == Some(number)) {
+            grave.said_in = None;
+        }
     }
 
-    /// What has to be written again before the segment may go: the graves in it, with where the streams began.
+    /// The next segment after this number in which no stream lies that is kept, other than the one that is being written.
+    pub(super) fn idle(&self, after: u32, current: Option<u32>) -> Option<u32> {
+        let is_idle =
+            |(number, segment): &(&u32, &Segment)| segment.streams == 0 && Some(**number) != current;
+        let mut later = self.segments.range(after.saturating_add(1)..);
+        later.find(is_idle).map(|(number, _)| *number)
+    }
+
+    /// What has to be written before the segment may go, with where the streams began: that those are gone of which only it
+    /// says so, and that those are gone which lie in it and of which nothing says so. Without their ends, they would be found
+    /// as streams that were cut short.
     pub(super) fn graves_in(&self, number: u32) -> Vec<(u32, StreamId, Grave)> {
         let others = self.segments.iter().filter(|(begin, _)| **begin != number);
         let graves = others
             .flat_map(|(begin, segment)| segment.graves.iter().map(|(id, grave)| (*begin, *id, *grave)));
-        graves.filter(|(_, _, grave)| grave.segment == number).collect()
+        let needs_it = |(begin, _, grave): &(u32, StreamId, Grave)| match grave.said_in {
+            Some(said_in) => said_in == number,
+            None => (*begin..=grave.last).contains(&number),
+        };
+        graves.filter(needs_it).collect()
     }
 
     /// The segment is gone.
@@ -104,7 +124,7 @@ mod tests {
 
     fn clean(segments: &mut Segments, current: u32) -> Vec<u32> {
         let idle = std::iter::from_fn(|| {
-            let number = segments.idle(Some(current))?;
+            let number = segments.idle(0, Some(current))?;
             segments.remove(number);
             Some(number)
         });
@@ -132,7 +152,8 @@ mod tests {
         let grave = |segment| Grave {
             owner: Owner::ANYONE,
             has_expired: true,
-            segment,
+            last: 2,
+            said_in: Some(segment),
         };
         let mut segments = segments(4);
         segments.bury(1, id, grave(3));
@@ -142,6 +163,18 @@ mod tests {
         segments.bury(1, id, grave(4));
         assert_eq!(segments.graves_in(3), [], "it was written again");
         assert_eq!(segments.graves_in(4), [(1, id, grave(4))]);
+        segments.unsay(4);
+        let unsaid = Grave {
+            said_in: None,
+            ..grave(4)
+        };
+        assert_eq!(segments.graves_in(4), [], "it says nothing");
+        assert_eq!(
+            segments.graves_in(2),
+            [(1, id, unsaid)],
+            "it holds the stream's end"
+        );
+        segments.bury(1, id, grave(4));
         segments.remove(1);
         assert_eq!(segments.graves_in(4), []);
         segments.bury(1, id, grave(4));

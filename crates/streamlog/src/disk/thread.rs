@@ -50,7 +50,7 @@ pub(super) struct Thread {
     pub(super) woken: Woken,
     /// Segments whose end could not be cut off.
     pub(super) voids: Vec<Void>,
-    /// When the oldest of what is not flushed was written.
+    /// When the oldest was written of what is not flushed.
     pub(super) unsynced: Option<Instant>,
 }
 
@@ -329,10 +329,9 @@ impl Thread {
                 .medium
                 .sync(file)
                 .map_err(|error| Error::io("flush the log to the disk", error))?,
-            Fsync::Interval(_) => {
+            Fsync::Interval(_) | Fsync::None => {
                 self.unsynced.get_or_insert_with(Instant::now);
             }
-            Fsync::None => {}
         }
         current.len += bytes.len() as u64;
         self.segments.add(current.number, bytes.len() as u64);
@@ -341,21 +340,15 @@ impl Thread {
 
     /// Removes the segments that nobody needs.
     fn clean(&mut self) {
+        let mut after = 0;
         while let Some(number) = self
             .segments
-            .idle(self.current.as_ref().map(|current| current.number))
+            .idle(after, self.current.as_ref().map(|current| current.number))
         {
-            // What says of streams that they are gone stays as long as their beginnings do; it moves on.
-            for (begin, id, grave) in self.segments.graves_in(number) {
-                self.encode(Job::Bury { begin, id, grave });
-            }
-            self.commit();
-            if !self.segments.graves_in(number).is_empty() {
-                // It could not be written. The next sweep tries again.
-                return;
-            }
-            if self.is_needed_for_voids(number) {
-                return;
+            after = number;
+            if !self.may_go(number) {
+                // The next sweep tries again.
+                continue;
             }
             self.segments.remove(number);
             self.forget_void(number);
@@ -370,6 +363,24 @@ impl Thread {
                 );
             }
         }
+    }
+
+    /// Whether no restart misses the segment. What says of streams that they are gone stays as long as their beginnings do,
+    /// it moves on; and it is on the disk before what it was written for is done.
+    fn may_go(&mut self, number: u32) -> bool {
+        for (begin, id, grave) in self.segments.graves_in(number) {
+            self.encode(Job::Bury { begin, id, grave });
+        }
+        self.commit();
+        if self.unsynced.is_some()
+            && let Err(error) = self.sync()
+        {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the log cannot be flushed"
+            );
+        }
+        self.segments.graves_in(number).is_empty() && !self.is_needed_for_voids(number)
     }
 
     fn sync_if_due(&mut self) {
@@ -415,6 +426,7 @@ impl Thread {
         let synced = self.medium.sync(&current.segment.file);
         if synced.is_err() {
             // What a failed flush has left on the disk, nobody knows; nothing more is put behind it.
+            self.segments.unsay(current.number);
             self.current = None;
         }
         synced.map_err(|error| Error::io("flush the log to the disk", error))

@@ -152,3 +152,93 @@ async fn what_is_found_is_on_the_disk_before_it_is_shown() {
         [record(0)]
     );
 }
+
+/// A stream that is open, in the first segment, and one that is finished, in the first and those behind it.
+async fn side_by_side(folder: &Folder) -> (StreamId, StreamId) {
+    let store = Disk::open(folder.path(), in_small_segments()).unwrap();
+    let stays = store.create(new_stream()).await.unwrap();
+    let mut goes = store.create(new_stream()).await.unwrap();
+    let ids = (stays.id(), goes.id());
+    for n in 0..100_u8 {
+        write(&mut *goes, [n.to_string().repeat(512)]).await;
+        goes.append(&[n; 1024]).unwrap();
+    }
+    goes.finish(b"complete").await.unwrap();
+    assert!(file::list_segments(folder.path()).unwrap().len() > 2);
+    ids
+}
+
+fn in_small_segments() -> Options {
+    Options {
+        segment_bytes: 64 << 10,
+        fsync: Fsync::Interval(Duration::from_secs(3600)),
+        ..options()
+    }
+}
+
+/// Two turns of the thread, whatever they come to: all that was asked for before is done.
+async fn turns(store: &Disk) {
+    for _ in 0..2 {
+        let _ = store.create(new_stream()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_part_of_a_stream_goes_that_could_not_be_let_go_in_words() {
+    let folder = Folder::new();
+    let (stays, goes) = side_by_side(&folder).await;
+    let medium = Faulty::new();
+    medium.room.store(0, Ordering::SeqCst);
+    let now = Options {
+        keep: Duration::ZERO,
+        ..in_small_segments()
+    };
+    let store = Disk::open_on(folder.path(), now, medium.clone()).unwrap();
+    turns(&store).await;
+    assert!(matches!(store.open(&goes, &OWNER).await, Err(Error::Expired)));
+    drop(store);
+    let store = Disk::open(folder.path(), in_small_segments()).unwrap();
+    assert_eq!(store.orphans().await.unwrap(), [stays], "nothing was cut short");
+    assert!(matches!(open(&store, goes).await.state(), State::Finished { .. }));
+    drop(store);
+
+    let store = Disk::open_on(folder.path(), now, medium.clone()).unwrap();
+    turns(&store).await;
+    medium.room.store(u64::MAX, Ordering::SeqCst);
+    while file::list_segments(folder.path()).unwrap().contains(&2) {
+        store.sweep();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    drop(store);
+    let store = Disk::open(folder.path(), in_small_segments()).unwrap();
+    assert!(matches!(store.open(&goes, &OWNER).await, Err(Error::Expired)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_segment_goes_for_is_on_the_disk_before() {
+    for fsync in [Fsync::None, in_small_segments().fsync] {
+        let folder = Folder::new();
+        let (stays, goes) = side_by_side(&folder).await;
+        let medium = Faulty::new();
+        let options = Options {
+            fsync,
+            ..in_small_segments()
+        };
+        let store = Disk::open_on(folder.path(), options, medium.clone()).unwrap();
+        turns(&store).await;
+        medium.fails_to_sync.store(true, Ordering::SeqCst);
+        store.remove(&goes, &OWNER).await.unwrap();
+        turns(&store).await;
+        // With `None`, the next segment needs no flush to begin; that it says so is not on the disk either.
+        assert!(file::list_segments(folder.path()).unwrap().contains(&2));
+        medium.fails_to_sync.store(false, Ordering::SeqCst);
+        while file::list_segments(folder.path()).unwrap().contains(&2) {
+            store.sweep();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        drop(store);
+        let store = Disk::open(folder.path(), options).unwrap();
+        assert!(matches!(store.open(&goes, &OWNER).await, Err(Error::Unknown)));
+        assert!(store.orphans().await.unwrap().contains(&stays));
+    }
+}

@@ -118,7 +118,8 @@ impl Thread {
                 lock(&self.shared.catalog).orphan(&stream.id);
                 let _ = done.send(Err(error.clone()));
             }
-            // Room is needed most of all when nothing can be written.
+            // Room is needed most of all when nothing can be written. What holds its end stays until it is said, or its beginning
+            // is gone.
             Job::Evict { stream } => self.let_go(&stream, Error::Expired, None),
             Job::Bury { .. } | Job::Sweep | Job::Close => {}
         }

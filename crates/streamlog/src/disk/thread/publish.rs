@@ -78,7 +78,7 @@ impl Thread {
             Job::Evict { stream } => self.let_go(&stream, Error::Expired, Some(number)),
             Job::Bury { begin, id, grave } => {
                 let grave = Grave {
-                    segment: number,
+                    said_in: Some(number),
                     ..grave
                 };
                 self.segments.bury(begin, id, grave);
@@ -161,11 +161,12 @@ impl Thread {
         let (freed, segments) = stream.end(why);
         self.tails.bytes -= freed;
         self.segments.release(&segments);
-        if let (Some(begin), Some(segment)) = (segments.first(), said_in) {
+        if let (Some(begin), Some(last)) = (segments.first(), segments.last()) {
             let grave = Grave {
                 owner: stream.owner,
                 has_expired,
-                segment,
+                last: *last,
+                said_in,
             };
             self.segments.bury(*begin, stream.id, grave);
         }
