@@ -248,7 +248,8 @@ pub(crate) fn wants_events(line: &[OsString]) -> bool {
         && line
             .iter()
             .take_while(|word| *word != "--")
-            .any(|word| word == "--json")
+            .filter_map(|word| word.to_str())
+            .any(|word| word == "--json" || word.starts_with("--json="))
 }
 
 /// What a rendered mistake says at first: without tips and usage.

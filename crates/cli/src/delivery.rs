@@ -5,21 +5,23 @@
 //! source, an upstream, the local engine or a recording, it comes this way.
 
 use std::io::{self, Stderr, StdoutLock};
+use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
 
 use aurora_chat::{End, Failure, FailureKind, Fault, Start, Update};
 use aurora_client::{Prospect, Throttle};
 use futures_util::StreamExt as _;
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::args::Common;
 use crate::output::{Place, Printer, Style};
 use crate::problem::{Problem, Result};
 use crate::settings::Env;
+use crate::signals::{self, Stop};
 use crate::source::Answering;
-use crate::{console, log, signals};
+use crate::{commands, console, log};
 
 /// How many updates may wait for the printer.
 const QUEUE: usize = 64;
@@ -30,6 +32,9 @@ const LETTING_GO: Duration = Duration::from_secs(2);
 /// After how long nothing has come before that is shown, and how often it is shown anew.
 const SILENCE: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_secs(1);
+
+/// What ends an answer whose own end will not come.
+const BUG: &str = "a bug in aurora ended the answer";
 
 /// What the source's task tells the printer, with the time since the source was asked.
 enum Told {
@@ -43,23 +48,31 @@ enum Told {
 /// The printer of this process's own stdout and stderr.
 pub(crate) type Console = Printer<StdoutLock<'static>, Stderr>;
 
-/// How one answer is to be delivered.
-#[derive(Clone, Copy, Debug)]
+/// What one answer is delivered with.
+#[derive(Debug)]
 pub(crate) struct Delivery {
+    runtime: Runtime,
+    stop: Stop,
+    manner: Manner,
+}
+
+/// How an answer is to be delivered.
+#[derive(Clone, Copy, Debug)]
+struct Manner {
     frame: Duration,
     /// Whether there is a terminal to show silence on.
     countdown: bool,
 }
 
-/// Starts the log and runs `answer` with a printer; returns its exit code. With `--json` a problem is an `end` too,
-/// besides the message on stderr, which is the caller's to write.
+/// Starts the log and listens for signals, and runs `answer` with a printer; returns its exit code. With `--json` a
+/// problem is an `end` too, besides the message on stderr, which is the caller's to write; so is a panic.
 ///
 /// # Errors
-/// Those of `answer`, and a style or a log that cannot be had.
+/// Those of `answer`, and a style, a log or a runtime that cannot be had.
 pub(crate) fn with_printer(
     flags: &Common,
     env: Env,
-    answer: impl FnOnce(Env, Delivery, &mut Console) -> Result<u8>,
+    answer: impl FnOnce(Env, &Delivery, &mut Console) -> Result<u8>,
 ) -> Result<u8> {
     let style = console::style(flags, &env);
     let unstyled = Style {
@@ -74,10 +87,18 @@ pub(crate) fn with_printer(
     let result = style.and_then(|style| {
         log::start(flags)?;
         let delivery = Delivery {
-            frame: console::frame(flags, &env, &style)?,
-            countdown: style.countdown != Place::Nowhere,
+            manner: Manner {
+                frame: console::frame(flags, &env, &style)?,
+                countdown: style.countdown != Place::Nowhere,
+            },
+            stop: signals::listen()
+                .map_err(|error| Problem::internal(format!("cannot listen for signals: {error}")))?,
+            runtime: commands::runtime()?,
         };
-        answer(env, delivery, &mut printer)
+        let result = without_panic(|| answer(env, &delivery, &mut printer));
+        // Ends the source at once and waits for nothing: neither for a connection nor for a thread that reads a model.
+        delivery.runtime.shutdown_background();
+        result
     });
     if let Err(problem) = &result {
         // Where nothing was asked, no time has passed; the problem of a source that was asked is printed by now.
@@ -100,47 +121,83 @@ pub(crate) fn refuse(message: &str) -> Result<()> {
         .map_err(|error| Problem::stdout(&error))
 }
 
+/// Writes the end of an answer that was cancelled before it was asked for; returns the exit code.
+///
+/// # Errors
+/// stdout cannot be written.
+pub(crate) fn cancelled(printer: &mut Console) -> Result<u8> {
+    let end = End::cancelled();
+    let code = end.verdict.exit_code();
+    printer
+        .update(Duration::ZERO, &Update::End(end))
+        .map_err(|error| Problem::stdout(&error))?;
+    Ok(code)
+}
+
+/// Makes a panic a problem, so that its end can be told. The message of the panic itself was told where it happened.
+fn without_panic(run: impl FnOnce() -> Result<u8>) -> Result<u8> {
+    // What is used afterwards is the printer, which writes whole lines or none.
+    panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(Problem::internal(BUG)))
+}
+
 impl Delivery {
+    /// Does work that may have to wait for somebody, such as for the end of standard input; `None` if a signal comes
+    /// first. The work is left to itself then, and ends with the process.
+    ///
+    /// # Errors
+    /// Those of the work.
+    pub(crate) fn unless_stopped<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<Option<T>> {
+        let (send, receive) = oneshot::channel();
+        std::thread::spawn(move || send.send(work()));
+        let mut stop = self.stop.clone();
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = stop.requested() => Ok(None),
+                done = receive => done.unwrap_or_else(|_| Err(Problem::internal(BUG))).map(Some),
+            }
+        })
+    }
+
     /// Opens a source, prints its answer, and returns the exit code of the verdict. `asked` is what is asked for.
     ///
     /// # Errors
     /// The source cannot be opened, or stdout cannot be written.
     pub(crate) fn run(
-        self,
-        runtime: Runtime,
+        &self,
         asked: Start,
         open: impl Future<Output = Result<Answering>> + Send + 'static,
         printer: &mut Console,
     ) -> Result<u8> {
         let (send, mut receive) = mpsc::channel(QUEUE);
-        let signal = {
-            let _inside = runtime.enter();
-            signals::first()
-                .map_err(|error| Problem::internal(format!("cannot listen for signals: {error}")))?
-        };
         printer.asked(asked);
-        let producer = runtime.spawn(self.produce(open, signal, send));
-        let result = print(&mut receive, self.countdown, printer);
+        let produce = self.manner.produce(open, self.stop.clone(), send);
+        let producer = self.runtime.spawn(produce);
+        let result = print(&mut receive, self.manner.countdown, printer);
         drop(receive);
         // An error is time that is up, or a panic that was told where it happened.
-        let _ = runtime.block_on(async { tokio::time::timeout(LETTING_GO, producer).await });
-        // Ends the source at once and waits for nothing: neither for a connection nor for a thread that reads a model.
-        runtime.shutdown_background();
+        let _ = self
+            .runtime
+            .block_on(async { tokio::time::timeout(LETTING_GO, producer).await });
         result
     }
+}
 
+impl Manner {
     /// Feeds the printer until the end. A signal cancels the source; what has come is still delivered.
     async fn produce(
         self,
         open: impl Future<Output = Result<Answering>>,
-        signal: impl Future<Output = ()>,
+        mut stop: Stop,
         to: mpsc::Sender<Told>,
     ) {
-        tokio::pin!(signal);
         let began = Instant::now();
         let opened = tokio::select! {
             opened = open => opened,
-            () = &mut signal => {
+            () = stop.requested() => {
                 let end = Update::End(End::cancelled());
                 let _ = to.send(Told::Update(began.elapsed(), end)).await;
                 return;
@@ -160,7 +217,7 @@ impl Delivery {
         loop {
             let update = tokio::select! {
                 biased;
-                () = &mut signal, if !cancelled => {
+                () = stop.requested(), if !cancelled => {
                     cancelled = true;
                     answer.source_mut().cancel();
                     continue;
@@ -187,7 +244,7 @@ impl Delivery {
             }
             let place = tokio::select! {
                 place = to.reserve() => place,
-                () = &mut signal, if !cancelled => {
+                () = stop.requested(), if !cancelled => {
                     cancelled = true;
                     answer.source_mut().cancel();
                     to.reserve().await
@@ -226,7 +283,7 @@ fn print(from: &mut mpsc::Receiver<Told>, countdown: bool, printer: &mut Console
         }
     }
     // Only a panic ends the task without an end.
-    let failure = Failure::new(FailureKind::Internal, "a bug in aurora ended the answer");
+    let failure = Failure::new(FailureKind::Internal, BUG);
     let end = Update::End(End::failed(Fault::Server, failure));
     printer
         .update(last, &end)
@@ -239,5 +296,17 @@ fn report(printer: &mut Console, elapsed: Duration, problem: &Problem) {
     if let Some(kind) = problem.name() {
         // That stdout fails as well changes neither the message on stderr nor the exit code.
         let _ = printer.problem(elapsed, kind, &problem.to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_problem_of_ours() {
+        let problem = without_panic(|| panic!("in the printer")).unwrap_err();
+        assert_eq!((problem.exit_code(), problem.name()), (1, Some("internal")));
+        assert_eq!(without_panic(|| Ok(7)), Ok(7));
     }
 }

@@ -25,7 +25,7 @@ fn answer(
     words: &[String],
     flags: &Common,
     env: Env,
-    delivery: Delivery,
+    delivery: &Delivery,
     printer: &mut Console,
 ) -> Result<u8> {
     let settings = settings::load(flags, None, env)?;
@@ -37,11 +37,15 @@ fn answer(
         )));
     }
     let source = Source::of(&target, &settings)?;
-    let request = request(prompt::read(words, &flags.files)?, flags)?;
+    let (words, files) = (words.to_vec(), flags.files.clone());
+    let Some(prompt) = delivery.unless_stopped(move || prompt::read(&words, &files))? else {
+        return delivery::cancelled(printer);
+    };
+    let request = request(prompt, flags)?;
     // Last of all, so that no mistake above costs an older recording, and before anything is sent.
     let record = flags.record.as_deref().map(recording::create).transpose()?;
     let open = source.ask(request, record);
-    delivery.run(super::runtime()?, target.start(), open, printer)
+    delivery.run(target.start(), open, printer)
 }
 
 fn request(prompt: String, flags: &Common) -> Result<ChatRequest> {

@@ -17,13 +17,9 @@ mod serve;
 /// What keeps the command from running, as opposed to the verdict of an answer.
 pub(crate) fn run(command: Command, flags: &Common) -> Result<u8> {
     let env = Env::of_process();
-    if flags.record.is_some() && !matches!(command, Command::Ask { .. }) {
-        return Err(Problem::usage(
-            "--record keeps the exchange of one answer (aurora PROMPT); this command asks for none",
-        ));
-    }
     if !matches!(command, Command::Ask { .. } | Command::Replay { .. }) {
         // Those two do it by themselves: with --json, even a log that cannot be started is told in an `end`.
+        refuse_record(flags)?;
         log::start(flags)?;
     }
     match command {
@@ -34,6 +30,16 @@ pub(crate) fn run(command: Command, flags: &Common) -> Result<u8> {
         Command::Config(command) => config::run(command, flags, env),
         Command::Completions { shell } => completions(shell),
         Command::Man { command } => man(command.as_deref()),
+    }
+}
+
+/// `--record` where there is nothing to record.
+fn refuse_record(flags: &Common) -> Result<()> {
+    match flags.record {
+        None => Ok(()),
+        Some(_) => Err(Problem::usage(
+            "--record keeps the exchange of one answer (aurora PROMPT); this command asks for none",
+        )),
     }
 }
 
@@ -76,7 +82,7 @@ fn print_bytes(bytes: &[u8]) -> Result<u8> {
 }
 
 /// A runtime for commands that wait for more than one thing.
-fn runtime() -> Result<tokio::runtime::Runtime> {
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -20,13 +20,17 @@ use crate::source::Answering;
 /// The file is no recording that can be played, or stdout cannot be written.
 pub(super) fn run(file: &Path, speed: Speed, flags: &Common, env: Env) -> Result<u8> {
     delivery::with_printer(flags, env, |_, delivery, printer| {
-        let recording = recording::read(file)?;
+        super::refuse_record(flags)?;
+        let file = file.to_owned();
+        let Some(recording) = delivery.unless_stopped(move || recording::read(&file))? else {
+            return delivery::cancelled(printer);
+        };
         let asked = Start {
             model: recording.model().to_owned(),
             endpoint: recording.endpoint().to_owned(),
             stream: None,
         };
         let open = async move { Ok(Answering::Call(recording.play(speed.0))) };
-        delivery.run(super::runtime()?, asked, open, printer)
+        delivery.run(asked, open, printer)
     })
 }

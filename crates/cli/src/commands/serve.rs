@@ -37,7 +37,7 @@ pub(super) fn run(settings: &Settings) -> Result<u8> {
     };
     let runtime = super::runtime()?;
     let served = runtime.block_on(async {
-        let signal = signals::first()
+        let mut signal = signals::listen()
             .map_err(|error| Problem::internal(format!("cannot listen for signals: {error}")))?;
         let store = store(settings)?;
         let server = Server::bind(options, Arc::new(router), store)
@@ -45,7 +45,7 @@ pub(super) fn run(settings: &Settings) -> Result<u8> {
             .map_err(problem)?;
         announce(server.local_addr(), &names);
         let stop = async move {
-            signal.await;
+            signal.requested().await;
             console::tell("stopping; open streams may finish (a second signal ends them at once)");
         };
         server.run(stop).await.map_err(problem)

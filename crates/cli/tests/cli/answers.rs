@@ -318,6 +318,8 @@ fn a_line_that_cannot_be_used_has_an_end_too_where_json_lines_were_asked_for() {
         &["--json", "--no-such-flag", "hi"][..],
         &["hi", "--temperature", "9", "--json"],
         &["replay", "--json"],
+        &["--json=true", "hi"],
+        &["replay", "call.jsonl", "--json", "--record", "new.jsonl"],
     ] {
         let run = home.run(args);
         let lines = run.json();

@@ -1,7 +1,12 @@
 //! What a prompt is made of, and which settings win.
 
+#[cfg(unix)]
+use std::{io::Write as _, process::Stdio};
+
 use aurora_testkit::Upstream;
 
+#[cfg(unix)]
+use crate::support::kill;
 use crate::support::{Home, Run, answer, prompt};
 
 fn asked(home: &Home, input: Option<&[u8]>, words: &[&str]) -> (Run, Upstream) {
@@ -66,6 +71,37 @@ fn inputs_that_are_no_prompt_are_usage_errors_and_nothing_is_sent() {
         assert_eq!((run.code, run.out.as_str()), (Some(2), ""), "{words:?}: {run:?}");
         assert!(run.err.contains(part), "{words:?}: {run:?}");
         assert_eq!(upstream.requests().len(), 0, "{words:?}");
+    }
+}
+
+/// A pipe that nobody closes is waited for; whoever stops that gets the end that was promised.
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_the_wait_for_standard_input() {
+    let home = Home::new();
+    let silent = "http://127.0.0.1:9/v1";
+    for (args, out) in [
+        (&["-e", silent, "-m", "m", "hi"][..], ""),
+        (&["-e", silent, "-m", "m", "--json", "hi"], "cancelled"),
+        (&["replay", "-", "--json"], "cancelled"),
+    ] {
+        let mut child = home.spawn(home.command(args).stdin(Stdio::piped()));
+        let pipe = child.stdin.take().unwrap();
+        // That it waits is known once it has taken what was written: a pipe has room for 64 KiB, this is more.
+        let mut writer = &pipe;
+        writer.write_all(&[b'a'; 200 << 10]).unwrap();
+        kill("-INT", child.id());
+        let run = Run::of(child.wait_with_output().unwrap());
+        drop(pipe);
+        assert_eq!(run.code, Some(130), "{args:?}: {run:?}");
+        assert!(run.err.contains("cancelled"), "{args:?}: {run:?}");
+        match out {
+            "" => assert_eq!(run.out, "", "{run:?}"),
+            verdict => {
+                let end = run.json().pop().unwrap();
+                assert_eq!((&end["type"], &end["verdict"]), (&"end".into(), &verdict.into()));
+            }
+        }
     }
 }
 
