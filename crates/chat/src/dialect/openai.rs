@@ -14,6 +14,7 @@ mod repair;
 mod request;
 #[cfg(test)]
 mod tests;
+mod value;
 mod write;
 
 pub use error::{ErrorBody, failure_from_status};

@@ -7,6 +7,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::value::parse;
 use crate::ending::{CANCELLED, STREAM_INTERRUPTED};
 use crate::redact::printable;
 use crate::{Failure, FailureKind, RequestError};
@@ -21,9 +22,7 @@ const WORD_MAX: usize = 120;
 /// web page, nothing.
 #[must_use]
 pub fn failure_from_status(status: u16, body: &[u8]) -> Failure {
-    let reported = serde_json::from_slice(body)
-        .ok()
-        .and_then(|value| failure_in_body(&value));
+    let reported = parse(body).ok().and_then(|value| failure_in_body(&value));
     let failure = reported.unwrap_or_else(|| Failure::new(FailureKind::Status, text_of_body(body)));
     let message = match failure.message.as_str() {
         "" => format!("HTTP status {status} without an explanation"),
@@ -61,7 +60,7 @@ pub(super) fn failure_in_event(value: &Value) -> Option<Failure> {
 
 /// The error that the data of an `event: error` reports: any data, as such an event is always an error.
 pub(super) fn failure_of_error_event(data: &str) -> Failure {
-    match serde_json::from_str(data) {
+    match parse(data.as_bytes()) {
         Ok(value) => failure_in_body(&value).unwrap_or_else(|| error_event(&message_of(&value))),
         Err(_) => error_event(data),
     }

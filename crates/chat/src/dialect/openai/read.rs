@@ -12,6 +12,7 @@ use super::error::{error_event, failure_in_event, failure_of_error_event};
 use super::fast::Fast;
 use super::payload::{Said, number, reasoning, usage};
 use super::repair::mend;
+use super::value::{Unread, parse, too_many};
 use crate::redact::printable;
 use crate::{Conclusion, Delta, Ending, Failure, FailureKind, FinishReason, Notice, Usage, conclude};
 
@@ -78,7 +79,8 @@ impl Reader {
     /// also those that were read before an error was found.
     ///
     /// # Errors
-    /// The failure that the server reports. It ends the answer.
+    /// The failure that the server reports, or [`Limit::Event`](crate::Limit::Event) if the event's JSON holds some
+    /// hundred thousand values. It ends the answer.
     pub fn read(&mut self, event: &str, data: &str, out: &mut Vec<Delta>) -> Result<Flow, Failure> {
         let trimmed = data.trim();
         if event.eq_ignore_ascii_case("error") && trimmed != DONE {
@@ -105,7 +107,7 @@ impl Reader {
         }
         self.fast.forget();
         let before = out.len();
-        match serde_json::from_str::<Value>(trimmed) {
+        match parse(trimmed.as_bytes()) {
             Ok(value) => {
                 let flow = self.read_value(&value, out)?;
                 self.keep(&value, data);
@@ -114,7 +116,8 @@ impl Reader {
                 }
                 Ok(flow)
             }
-            Err(error) => self.read_broken(event, trimmed, &error, out),
+            Err(Unread::Json(error)) => self.read_broken(event, trimmed, &error, out),
+            Err(Unread::TooMany) => Err(too_many()),
         }
     }
 
@@ -127,11 +130,7 @@ impl Reader {
         if line.is_empty() {
             return Ok(Flow::Continue);
         }
-        match serde_json::from_str(line)
-            .ok()
-            .as_ref()
-            .and_then(failure_in_event)
-        {
+        match parse(line.as_bytes()).ok().as_ref().and_then(failure_in_event) {
             Some(failure) => Err(failure),
             None => Ok(self.warn(
                 "stray_line",
@@ -145,15 +144,20 @@ impl Reader {
     /// an error.
     ///
     /// # Errors
-    /// The failure that the body reports, or [`FailureKind::Protocol`] if it is neither.
+    /// The failure that the body reports, [`FailureKind::Protocol`] if it is neither, or
+    /// [`Limit::Event`](crate::Limit::Event) as for [`read`](Self::read).
     pub fn read_body(&mut self, body: &[u8], out: &mut Vec<Delta>) -> Result<Flow, Failure> {
-        let value: Value = serde_json::from_slice(body).map_err(|error| {
-            let excerpt = excerpt(body);
-            let message = match excerpt.as_str() {
-                "" => "the response is empty".to_owned(),
-                excerpt => format!("the response is neither an event stream nor JSON ({error}): {excerpt}"),
-            };
-            Failure::new(FailureKind::Protocol, message)
+        let value = parse(body).map_err(|error| match error {
+            Unread::TooMany => too_many(),
+            Unread::Json(error) => {
+                let message = match excerpt(body).as_str() {
+                    "" => "the response is empty".to_owned(),
+                    excerpt => {
+                        format!("the response is neither an event stream nor JSON ({error}): {excerpt}")
+                    }
+                };
+                Failure::new(FailureKind::Protocol, message)
+            }
         })?;
         if let Some(failure) = failure_in_event(&value) {
             return Err(failure);
@@ -366,7 +370,7 @@ impl Reader {
         }
         // Text that is almost JSON is worth more mended and read than skipped.
         if let Some(mended) = mend(data)
-            && let Ok(value) = serde_json::from_str(&mended)
+            && let Ok(value) = parse(mended.as_bytes())
         {
             let flow = self.read_value(&value, out)?;
             self.keep(&value, &mended);
