@@ -184,14 +184,19 @@ impl<T> Catalog<T> {
         if now < self.expiry(finished) && self.bytes <= self.limits.max_bytes {
             return None;
         }
-        self.expire_oldest()
+        let (_, id) = *self.finished.first()?;
+        self.expire_this(&id)
     }
 
-    /// Lets the oldest finished stream go, whatever its time.
-    pub(crate) fn expire_oldest(&mut self) -> Option<T> {
-        let (_, id) = *self.finished.first()?;
-        let Entry { owner, value, .. } = self.discard(&id)?;
-        self.bury(id, owner);
+    /// Whether there is such a stream, and it is not finished.
+    pub(crate) fn is_open(&self, id: &StreamId) -> bool {
+        self.entries.get(id).is_some_and(|entry| entry.finished.is_none())
+    }
+
+    /// Lets a stream go, whatever its time.
+    pub(crate) fn expire_this(&mut self, id: &StreamId) -> Option<T> {
+        let Entry { owner, value, .. } = self.discard(id)?;
+        self.bury(*id, owner);
         Some(value)
     }
 

@@ -6,7 +6,7 @@
 //!
 //! A segment is deleted when no stream that is kept lies in it. There is no compaction: a long stream keeps the segments in
 //! which it lies, and with them what others have left there; where segments take twice the budget because of that, the
-//! oldest finished streams go.
+//! finished streams of the oldest one go in which no open stream lies. Open ones keep theirs, whatever they take.
 
 mod file;
 mod frame;
@@ -289,7 +289,7 @@ impl Shared {
         }
         for (id, stream) in found.streams {
             for number in &stream.written.segments {
-                segments.pin(*number);
+                segments.pin(*number, id);
             }
             let finished = match &stream.state {
                 State::Open => None,

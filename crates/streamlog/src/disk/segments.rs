@@ -1,7 +1,7 @@
 //! Which segments are needed. A segment stays as long as a stream that is kept lies in it; so an open stream is never lost
 //! to cleaning up, however long it runs. No I/O here.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::{Owner, StreamId};
 
@@ -15,8 +15,8 @@ pub(super) struct Segments {
 #[derive(Debug, Default)]
 struct Segment {
     bytes: u64,
-    /// How many streams that are kept lie in it.
-    streams: usize,
+    /// The streams that are kept and lie in it.
+    streams: HashSet<StreamId>,
     /// The streams that began here and are gone, as a frame in another segment says. Were that one to go first, they would
     /// be back after a restart.
     graves: HashMap<StreamId, Grave>,
@@ -46,17 +46,17 @@ impl Segments {
     }
 
     /// A stream lies in the segment.
-    pub(super) fn pin(&mut self, number: u32) {
+    pub(super) fn pin(&mut self, number: u32, id: StreamId) {
         if let Some(segment) = self.segments.get_mut(&number) {
-            segment.streams += 1;
+            segment.streams.insert(id);
         }
     }
 
     /// A stream that lay in these segments is gone.
-    pub(super) fn release(&mut self, segments: &[u32]) {
+    pub(super) fn release(&mut self, segments: &[u32], id: &StreamId) {
         for number in segments {
             if let Some(segment) = self.segments.get_mut(number) {
-                segment.streams -= 1;
+                segment.streams.remove(id);
             }
         }
     }
@@ -69,6 +69,17 @@ impl Segments {
         {
             segment.graves.insert(id, grave);
         }
+    }
+
+    /// The streams of each segment in which some lie, the first segment first, other than the one that is being written.
+    pub(super) fn streams(&self, current: Option<u32>) -> impl Iterator<Item = &HashSet<StreamId>> {
+        let others = self
+            .segments
+            .iter()
+            .filter(move |(number, _)| Some(**number) != current);
+        others
+            .map(|(_, segment)| &segment.streams)
+            .filter(|streams| !streams.is_empty())
     }
 
     /// What the segment says may not be on the disk.
@@ -85,7 +96,7 @@ impl Segments {
     /// The next segment after this number in which no stream lies that is kept, other than the one that is being written.
     pub(super) fn idle(&self, after: u32, current: Option<u32>) -> Option<u32> {
         let is_idle =
-            |(number, segment): &(&u32, &Segment)| segment.streams == 0 && Some(**number) != current;
+            |(number, segment): &(&u32, &Segment)| segment.streams.is_empty() && Some(**number) != current;
         let mut later = self.segments.range(after.saturating_add(1)..);
         later.find(is_idle).map(|(number, _)| *number)
     }
@@ -134,14 +145,15 @@ mod tests {
     #[test]
     fn a_segment_stays_while_a_stream_lies_in_it() {
         let mut segments = segments(4);
-        for number in [1, 2, 2, 3] {
-            segments.pin(number);
+        let (one, other) = (StreamId::from_bytes([1; 16]), StreamId::from_bytes([2; 16]));
+        for (number, id) in [(1, one), (2, one), (2, other), (3, one)] {
+            segments.pin(number, id);
         }
         assert_eq!(clean(&mut segments, 4), [0; 0]);
-        segments.release(&[1, 2, 3]);
+        segments.release(&[1, 2, 3], &one);
         assert_eq!(clean(&mut segments, 4), [1, 3]);
         assert_eq!(segments.bytes(), 200);
-        segments.release(&[2]);
+        segments.release(&[2], &other);
         assert_eq!(clean(&mut segments, 4), [2]);
         assert_eq!(segments.bytes(), 100);
     }

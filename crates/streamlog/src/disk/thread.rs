@@ -30,9 +30,6 @@ use crate::{Error, lock::lock, waiters::Woken};
 /// What is written in one go, in bytes. One job may go beyond.
 const GROUP_BYTES: usize = 4 << 20;
 
-/// How many finished streams are let go at a time to free segments that are mostly empty.
-const EVICT_AT_ONCE: usize = 16;
-
 /// The thread's own things.
 #[derive(Debug)]
 pub(super) struct Thread {
@@ -120,7 +117,13 @@ impl Thread {
             evicted.extend(std::iter::from_fn(|| catalog.expire(now)));
             // Segments in which little is left take room too. Twice the budget is what they may.
             if self.segments.bytes() / 2 > self.shared.options.max_bytes {
-                evicted.extend(std::iter::from_fn(|| catalog.expire_oldest()).take(EVICT_AT_ONCE));
+                // The oldest that frees one. Where an open stream lies in it too, it would free nothing.
+                let current = self.current.as_ref().map(|current| current.number);
+                let mut segments = self.segments.streams(current);
+                if let Some(streams) = segments.find(|streams| streams.iter().all(|id| !catalog.is_open(id)))
+                {
+                    evicted.extend(streams.iter().filter_map(|id| catalog.expire_this(id)));
+                }
             }
         }
         for stream in evicted {

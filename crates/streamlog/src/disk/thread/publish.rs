@@ -147,7 +147,7 @@ impl Thread {
             is_new
         };
         if is_new {
-            self.segments.pin(number);
+            self.segments.pin(number, stream.id);
         }
         let mut catalog = lock(&self.shared.catalog);
         catalog.grow(&stream.id, len as i64);
@@ -160,7 +160,7 @@ impl Thread {
         let has_expired = matches!(why, Error::Expired);
         let (freed, segments) = stream.end(why);
         self.tails.bytes -= freed;
-        self.segments.release(&segments);
+        self.segments.release(&segments, &stream.id);
         if let (Some(begin), Some(last)) = (segments.first(), segments.last()) {
             let grave = Grave {
                 owner: stream.owner,
