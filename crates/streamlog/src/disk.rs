@@ -55,7 +55,8 @@ pub struct Options {
     /// How long a finished stream is kept. Default: 24 hours.
     pub keep: Duration,
     /// The most bytes that all streams take on the disk; finished ones go, oldest first, to stay below. What streams that
-    /// are gone leave between others may take as much again. Open ones may take a quarter more before they take no further
+    /// are gone leave between finished ones may take as much again, and what they leave between open ones is there until
+    /// those have ended. Open ones may take a quarter more before they take no further
     /// records. Default: 1 GiB.
     pub max_bytes: u64,
     /// The most bytes that one stream may take, packed. Default: 64 MiB.
@@ -69,7 +70,8 @@ pub struct Options {
     /// `max_bytes` where that is less, so that room can be made.
     pub segment_bytes: u64,
     /// Memory for the last blocks of streams, which readers that follow need not load. Open streams keep their last block,
-    /// whatever this says. Default: 64 MiB.
+    /// whatever this says. Headers and footers of all streams that are kept are in memory too, and do not count here: they
+    /// are of what `max_bytes` allows. Default: 64 MiB.
     pub cache_bytes: usize,
 }
 
