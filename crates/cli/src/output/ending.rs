@@ -43,6 +43,9 @@ pub(super) fn notice(notice: &Notice) -> String {
             wait,
             reason,
         } => format!("retry {attempt} in {} s: {}", seconds(*wait), line(reason)),
+        Notice::Resume { cursor } if cursor.is_empty() => {
+            "connection lost before the first event, and resumed from the start".to_owned()
+        }
         Notice::Resume { cursor } => format!("connection lost and resumed after {}", line(cursor)),
     }
 }

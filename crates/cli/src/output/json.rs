@@ -102,7 +102,10 @@ impl<O: Write, E: Write> Json<O, E> {
                     ("reason", json!(reason)),
                 ],
             ),
-            Notice::Resume { cursor } => self.line("resume", &[("cursor", json!(cursor))]),
+            Notice::Resume { cursor } => {
+                let cursor = Some(cursor).filter(|cursor| !cursor.is_empty());
+                self.line("resume", &[("cursor", json!(cursor))])
+            }
         }
     }
 

@@ -224,13 +224,19 @@ fn retries_and_warnings_are_told_on_a_line_of_their_own() {
 
 #[test]
 fn a_connection_that_was_picked_up_again_is_a_dim_line() {
-    let resume = || {
+    let resume_after = |cursor: &str| {
         Update::Notice(Notice::Resume {
-            cursor: "s.7".to_owned(),
+            cursor: cursor.to_owned(),
         })
     };
+    let resume = || resume_after("s.7");
     let (_, err) = printed(Style::default(), &[resume()]);
     assert_eq!(err, "aurora: connection lost and resumed after s.7\n");
+    let (_, err) = printed(Style::default(), &[resume_after("")]);
+    assert_eq!(
+        err,
+        "aurora: connection lost before the first event, and resumed from the start\n"
+    );
     let style = Style {
         err_color: true,
         plain: true,
@@ -247,6 +253,8 @@ fn a_connection_that_was_picked_up_again_is_a_dim_line() {
     };
     let (out, _) = printed(json, &[resume()]);
     assert_eq!(out, "{\"type\":\"resume\",\"cursor\":\"s.7\"}\n");
+    let (out, _) = printed(json, &[resume_after("")]);
+    assert_eq!(out, "{\"type\":\"resume\",\"cursor\":null}\n");
 }
 
 #[test]
