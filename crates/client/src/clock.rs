@@ -3,9 +3,11 @@
 
 use std::{
     future::{Future, pending},
-    pin::pin,
+    pin::{Pin, pin},
     time::{Duration, Instant, SystemTime},
 };
+
+use tokio::time::Sleep;
 
 /// How often the wall clock is looked at while nothing happens: so long after a laptop wakes a deadline that passed in
 /// its sleep is seen.
@@ -29,6 +31,9 @@ pub(crate) struct Clock {
     elapsed: Duration,
     steady: Instant,
     wall: SystemTime,
+    /// Wakes whoever waits for work. It stays set from one wait to the next: to set one for every read of a body and take
+    /// it back costs two locks of the runtime's timers, for each event of a stream that trickles.
+    alarm: Option<Pin<Box<Sleep>>>,
 }
 
 impl Clock {
@@ -37,6 +42,7 @@ impl Clock {
             elapsed: Duration::ZERO,
             steady: Instant::now(),
             wall: SystemTime::now(),
+            alarm: None,
         }
     }
 
@@ -69,13 +75,25 @@ impl Clock {
             tokio::select! {
                 biased;
                 done = &mut work => return Some(done),
-                () = tokio::time::sleep(pause) => {}
+                () = self.alarm(pause, last) => {}
             }
             if last {
                 return None;
             }
             watched = true;
         }
+    }
+
+    /// An alarm that rings after this time, or before unless that `matters`.
+    fn alarm(&mut self, pause: Duration, matters: bool) -> &mut Pin<Box<Sleep>> {
+        let at = tokio::time::Instant::now() + pause;
+        let alarm = self
+            .alarm
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        if matters || alarm.is_elapsed() || alarm.deadline() > at {
+            alarm.as_mut().reset(at);
+        }
+        alarm
     }
 
     /// Waits until it is `at`, or for ever.
