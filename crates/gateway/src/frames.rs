@@ -3,6 +3,7 @@
 //! No socket and no clock. [`Frames`] sends every record as one event, with the id `<stream>.<seq>`, `[DONE]` and errors
 //! included; a response's form is in `responses::translation`.
 
+use std::borrow::Cow;
 use std::fmt::{Display, Write as _};
 
 use aurora_chat::dialect::openai::{DONE, ErrorBody};
@@ -73,7 +74,10 @@ impl Frames {
 
 impl Form for Frames {
     fn record(&mut self, seq: u64, record: &[u8], out: &mut Vec<u8>) {
-        frame("", Some(self.ids.of(seq)), &String::from_utf8_lossy(record), out);
+        // A record is text in all likelihood, and to see that is much cheaper than to look for what has to be replaced.
+        let text =
+            std::str::from_utf8(record).map_or_else(|_| String::from_utf8_lossy(record), Cow::Borrowed);
+        frame("", Some(self.ids.of(seq)), &text, out);
         self.ended = record == DONE.as_bytes() || record.starts_with(br#"{"error":"#);
     }
 

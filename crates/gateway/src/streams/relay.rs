@@ -58,9 +58,23 @@ enum State {
     Over,
 }
 
+/// What the source had ready.
+enum Taken {
+    /// Its end, or another one.
+    End(End),
+    /// Enough to hand over.
+    Enough,
+    /// Something, and nothing more for now.
+    Some,
+    /// Nothing.
+    None,
+}
+
 /// The writer, and the first thing that went wrong with it.
 struct Log {
     writer: Box<dyn Writer>,
+    /// Passages that were taken since the last flush.
+    taken: usize,
     /// Bytes of records since the last flush.
     unflushed: usize,
     error: Option<Error>,
@@ -72,6 +86,21 @@ impl Log {
             self.unflushed += record.len();
             self.error = append(&mut *self.writer, record).err();
         }
+    }
+
+    /// Whether there is enough to hand over.
+    fn is_enough(&self) -> bool {
+        self.taken >= PASSAGES_PER_FLUSH || self.unflushed >= BYTES_PER_FLUSH
+    }
+
+    /// Hands over what there is. A store that is handed nothing would wake readers for nothing.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.unflushed > 0 {
+            ready!(self.writer.poll_flush(cx))?;
+        }
+        self.taken = 0;
+        self.unflushed = 0;
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -104,6 +133,7 @@ impl Relay {
             ending,
             state: State::Running(Log {
                 writer,
+                taken: 0,
                 unflushed: 0,
                 error: None,
             }),
@@ -140,21 +170,19 @@ impl Relay {
         None
     }
 
-    /// Takes what the source has ready. `Ready` with the end once there is one, and without when there is enough to
-    /// hand over.
-    fn poll_source(&mut self, cx: &mut Context<'_>, log: &mut Log) -> Poll<Option<End>> {
-        for taken in 0..PASSAGES_PER_FLUSH {
-            let passage = match self.source.poll_passage(cx) {
-                Poll::Ready(passage) => passage,
-                Poll::Pending => {
-                    let said = self.records.settle(log);
-                    return match log.error.take() {
-                        Some(error) => Poll::Ready(Some(self.cut_short(&error, log))),
-                        None if said || taken > 0 => Poll::Ready(None),
-                        None => Poll::Pending,
-                    };
-                }
+    /// Takes what the source has ready, up to what is enough to hand over.
+    fn take(&mut self, cx: &mut Context<'_>, log: &mut Log) -> Taken {
+        let before = log.taken;
+        while !log.is_enough() {
+            let Poll::Ready(passage) = self.source.poll_passage(cx) else {
+                self.records.settle(log);
+                return match log.error.take() {
+                    Some(error) => Taken::End(self.cut_short(&error, log)),
+                    None if log.taken > before => Taken::Some,
+                    None => Taken::None,
+                };
             };
+            log.taken += 1;
             let end = match passage {
                 Some(Ok(passage)) => self.records.passage(passage, log),
                 Some(Err(refusal)) => Some(self.give_up(failed(&refusal), log)),
@@ -162,16 +190,13 @@ impl Relay {
             };
             // Also of an end: one that is not in the log is none.
             if let Some(error) = log.error.take() {
-                return Poll::Ready(Some(self.cut_short(&error, log)));
+                return Taken::End(self.cut_short(&error, log));
             }
-            if end.is_some() {
-                return Poll::Ready(end);
-            }
-            if log.unflushed >= BYTES_PER_FLUSH {
-                break;
+            if let Some(end) = end {
+                return Taken::End(end);
             }
         }
-        Poll::Ready(None)
+        Taken::Enough
     }
 
     /// Ends the log because of an error of its writer.
@@ -193,42 +218,51 @@ impl Relay {
 
     fn poll_run(&mut self, cx: &mut Context<'_>, mut log: Log) -> Poll<State> {
         for _ in 0..FLUSHES_PER_TURN {
-            match log.writer.poll_flush(cx) {
-                Poll::Ready(Ok(())) => log.unflushed = 0,
+            let taken = match self.stopped(cx) {
+                Some(end) => Taken::End(self.give_up(end, &mut log)),
+                None => self.take(cx, &mut log),
+            };
+            let is_more = match taken {
+                Taken::End(end) => return Poll::Ready(self.finish(&end, log)),
+                // An HTTP library hands over one chunk at a time, and the next only when this one was taken. So the source
+                // has another look once other tasks had their turn: chunks that came together are stored together, and
+                // leave in one write. Without it, each event of such an answer costs a write of its own.
+                Taken::Some => {
+                    cx.waker().wake_by_ref();
+                    self.state = State::Running(log);
+                    return Poll::Pending;
+                }
+                Taken::Enough => true,
+                Taken::None => false,
+            };
+            match log.poll_flush(cx) {
+                Poll::Ready(Ok(())) if is_more => {}
+                Poll::Ready(Ok(())) | Poll::Pending => {
+                    self.state = State::Running(log);
+                    return Poll::Pending;
+                }
                 Poll::Ready(Err(error)) => {
                     tracing::error!(%error, "the stream cannot be kept any further");
                     self.source.stop();
                     return Poll::Ready(State::Over);
                 }
-                Poll::Pending => {
-                    self.state = State::Running(log);
-                    return Poll::Pending;
-                }
-            }
-            let end = match self.stopped(cx) {
-                Some(end) => Some(self.give_up(end, &mut log)),
-                None => match self.poll_source(cx, &mut log) {
-                    Poll::Ready(end) => end,
-                    Poll::Pending => {
-                        self.state = State::Running(log);
-                        return Poll::Pending;
-                    }
-                },
-            };
-            if let Some(end) = end {
-                self.source.stop();
-                tracing::debug!(
-                    verdict = end.verdict.as_str(),
-                    records = log.writer.next_seq(),
-                    "the stream ends"
-                );
-                let footer = Footer::of(&end, self.records.model()).to_bytes();
-                return Poll::Ready(State::Finishing(log.writer.finish(&footer)));
             }
         }
         cx.waker().wake_by_ref();
         self.state = State::Running(log);
         Poll::Pending
+    }
+
+    /// Lets the source go, and hands its end to the store.
+    fn finish(&mut self, end: &End, log: Log) -> State {
+        self.source.stop();
+        tracing::debug!(
+            verdict = end.verdict.as_str(),
+            records = log.writer.next_seq(),
+            "the stream ends"
+        );
+        let footer = Footer::of(end, self.records.model()).to_bytes();
+        State::Finishing(log.writer.finish(&footer))
     }
 }
 

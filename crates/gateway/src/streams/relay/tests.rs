@@ -17,7 +17,10 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// A relay of these passages, which fall silent then, and what it writes to.
 async fn relay(passages: Vec<Passage>) -> (Relay, Arc<Live>, Arc<dyn aurora_streamlog::Log>) {
-    let source: PassageStream = Box::pin(stream::iter(passages).chain(stream::pending()));
+    relay_of(Box::pin(stream::iter(passages).chain(stream::pending()))).await
+}
+
+async fn relay_of(source: PassageStream) -> (Relay, Arc<Live>, Arc<dyn aurora_streamlog::Log>) {
     let starting: BoxFuture<Result<PassageStream, Refusal>> = Box::pin(async { Ok(source) });
     let new = NewStream {
         id: StreamId::from_bytes([7; 16]),
@@ -83,6 +86,39 @@ async fn the_last_event_before_a_silence_is_handed_over_however_many_there_were(
         assert!(!run(&mut relay));
         assert_eq!(log.next_seq(), count as u64);
     }
+}
+
+/// An HTTP library hands over a chunk when the one before was taken and its task has had its turn.
+#[tokio::test(start_paused = true)]
+async fn events_that_come_one_a_turn_are_handed_over_together() {
+    const EVENTS: usize = 2 * PASSAGES_PER_FLUSH;
+    let mut passages = said(EVENTS).into_iter();
+    let mut given = 0;
+    let source = stream::poll_fn(move |cx| {
+        given += 1;
+        if given % 3 == 0 && passages.len() > 0 {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        passages
+            .next()
+            .map_or(Poll::Pending, |passage| Poll::Ready(Some(passage)))
+    });
+    let (mut relay, live, log) = relay_of(Box::pin(source)).await;
+    let _reader = live.attend();
+    let mut lengths = Vec::new();
+    for _turn in 0..2 * EVENTS {
+        assert!(
+            Pin::new(&mut relay)
+                .poll(&mut Context::from_waker(Waker::noop()))
+                .is_pending()
+        );
+        lengths.push(log.next_seq());
+    }
+    lengths.dedup();
+    assert_eq!(lengths.last(), Some(&(EVENTS as u64)));
+    let (fewest, most) = (EVENTS * 2 / PASSAGES_PER_FLUSH, EVENTS / 16);
+    assert!((fewest..most).contains(&lengths.len()), "{lengths:?}");
 }
 
 #[tokio::test(start_paused = true)]
