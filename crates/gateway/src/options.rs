@@ -14,7 +14,7 @@ pub struct Options {
     pub listen: SocketAddr,
     /// The largest request body in bytes, at least 1; a larger one is answered with 413. Default 16 MiB.
     pub max_body: usize,
-    /// How many connections may be open at once, at least 1; the next is answered with 503. Default 4096.
+    /// How many connections may be open at once, at least 1; the next is answered with 503. Default 16,384.
     pub max_connections: usize,
     /// How long an event stream may be silent before a comment is sent, above zero. Default 15 s.
     pub keepalive: Duration,
@@ -48,7 +48,7 @@ impl Default for Options {
         Self {
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080),
             max_body: 16 * 1024 * 1024,
-            max_connections: 4096,
+            max_connections: 16_384,
             keepalive: Duration::from_secs(15),
             commit_after: Duration::from_secs(10),
             grace: Duration::from_secs(15),

@@ -35,6 +35,7 @@ pub(super) fn run(settings: &Settings) -> Result<u8> {
         grace: server.streams.grace.value,
         ..Options::default()
     };
+    raise_file_limit();
     let runtime = super::runtime()?;
     let served = runtime.block_on(async {
         let mut signal = signals::listen()
@@ -54,6 +55,22 @@ pub(super) fn run(settings: &Settings) -> Result<u8> {
     runtime.shutdown_background();
     served.map(|()| 0)
 }
+
+/// Lets this process open as many files as it may. Every stream takes two, and the usual limit of 1024 is low only for the
+/// sake of programs that use `select`; whoever wants fewer lowers the hard limit.
+#[cfg(unix)]
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
+#[cfg(not(unix))]
+fn raise_file_limit() {}
 
 /// Where answers are kept.
 ///
