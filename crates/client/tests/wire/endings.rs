@@ -21,7 +21,7 @@ async fn a_proper_answer_is_complete() {
 }
 
 #[tokio::test]
-async fn the_finish_reason_names_the_verdict() {
+async fn the_finish_reason_names_the_verdict_also_without_done_oh_my_pi_9433_llmgateway_1901() {
     for (reason, verdict) in [
         ("stop", Verdict::Complete),
         ("tool_calls", Verdict::Complete),
@@ -52,7 +52,7 @@ async fn done_without_a_finish_reason_is_complete() {
 }
 
 #[tokio::test]
-async fn a_clean_end_with_neither_is_truncated() {
+async fn a_clean_end_with_neither_is_truncated_maka_2297_opencode_26170() {
     for reply in [Reply::sse(partial()), Reply::sse(partial()).until_close()] {
         let told = play(reply).await;
         assert_eq!(
@@ -70,7 +70,7 @@ async fn an_empty_stream_is_truncated() {
 }
 
 #[tokio::test]
-async fn a_cut_body_is_interrupted_whatever_its_framing() {
+async fn a_cut_body_is_interrupted_whatever_its_framing_openai_python_2065() {
     for reply in [
         Reply::sse(partial()).cut(),
         Reply::sse(partial()).content_length(100_000).cut(),

@@ -13,7 +13,7 @@ fn answer() -> String {
 }
 
 #[tokio::test]
-async fn no_space_after_the_colon() {
+async fn no_space_after_the_colon_openai_python_498_goose_7929() {
     assert_eq!(
         play_body(&answer().replace("data: ", "data:")).await.text(),
         "Grüße"
@@ -34,7 +34,7 @@ async fn line_ends_of_every_kind_and_a_byte_order_mark() {
 }
 
 #[tokio::test]
-async fn characters_cut_across_reads_arrive_whole() {
+async fn characters_cut_across_reads_arrive_whole_aisix_111_plano_980() {
     let upstream = Upstream::start(Reply::sse([answer()]));
     for slice in [1, 2, 3, 7] {
         let proxy = FaultProxy::start(upstream.addr(), Faults::new().slice(slice));
@@ -43,7 +43,7 @@ async fn characters_cut_across_reads_arrive_whole() {
 }
 
 #[tokio::test]
-async fn comments_pings_and_keepalive_events_are_no_part_of_the_answer() {
+async fn comments_pings_and_keepalive_events_docker_agent_2349_python_sdk_1670() {
     let body = [
         ": OPENROUTER PROCESSING\n\n",
         "event: keepalive\ndata: {}\n\n",
@@ -57,7 +57,7 @@ async fn comments_pings_and_keepalive_events_are_no_part_of_the_answer() {
 }
 
 #[tokio::test]
-async fn a_done_is_the_end_although_the_socket_stays_open() {
+async fn a_done_is_the_end_although_the_socket_stays_open_opencode_copilot_chat_170() {
     let upstream = Upstream::start(Reply::sse(fixtures::sse_answer(&["x"])).stall());
     let begun = Instant::now();
     let told = call(&endpoint(&upstream.url())).await;
@@ -67,7 +67,7 @@ async fn a_done_is_the_end_although_the_socket_stays_open() {
 }
 
 #[tokio::test]
-async fn a_second_done_and_what_follows_it_are_not_read() {
+async fn a_second_done_and_what_follows_it_are_not_read_one_api_1628() {
     let body = [
         &fixtures::text("x"),
         fixtures::DONE,
@@ -129,7 +129,7 @@ async fn lines_that_are_no_field_are_ignored() {
 }
 
 #[tokio::test]
-async fn a_bare_json_error_line_is_an_error() {
+async fn a_bare_json_error_line_is_an_error_toolhive_6037() {
     for newline in ["\n", ""] {
         let line = format!("{}{newline}", fixtures::error_body(500, "out of memory"));
         let told = play_body(&(fixtures::text("x") + &line)).await;
@@ -139,7 +139,7 @@ async fn a_bare_json_error_line_is_an_error() {
 }
 
 #[tokio::test]
-async fn an_error_event_with_a_name_and_an_open_socket() {
+async fn an_error_event_with_a_name_and_an_open_socket_clicky_132_mistral_rs_1874() {
     let body = "event: error\ndata: {\"message\":\"overloaded\"}\n\n";
     let told = play(Reply::sse([&fixtures::text("x"), body]).stall()).await;
     assert_eq!(
@@ -158,7 +158,7 @@ async fn done_without_its_blank_line_and_an_open_socket() {
 }
 
 #[tokio::test]
-async fn a_compressed_body_that_nobody_asked_for() {
+async fn a_compressed_body_that_nobody_asked_for_eca_479() {
     let zipped = Reply::sse([b"\x1f\x8b\x08\x00garbage"]).header("content-encoding", "gzip");
     let told = play(zipped).await;
     assert_eq!(told.kind(), FailureKind::Protocol);
@@ -166,7 +166,7 @@ async fn a_compressed_body_that_nobody_asked_for() {
 }
 
 #[tokio::test]
-async fn a_json_body_where_a_stream_was_asked_for() {
+async fn a_json_body_where_a_stream_was_asked_for_cody_3479() {
     let choice = serde_json::json!({"index": 0, "finish_reason": "length",
         "message": {"role": "assistant", "content": "Grüße"}});
     let body = serde_json::json!({"id": "a", "model": "m", "choices": [choice]});
@@ -190,7 +190,7 @@ async fn an_event_stream_under_another_name() {
 }
 
 #[tokio::test]
-async fn an_endless_line_ends_at_the_limit() {
+async fn an_endless_line_ends_at_the_limit_teamclaude_341() {
     let upstream = Upstream::start(Reply::sse(vec![vec![b'x'; 64 << 10]; 64]).stall());
     let mut endpoint = endpoint(&upstream.url());
     endpoint.limits.event = 1 << 20;
@@ -203,7 +203,7 @@ async fn an_endless_line_ends_at_the_limit() {
 }
 
 #[tokio::test]
-async fn many_empty_data_lines_are_one_event_and_end_at_the_limit() {
+async fn many_empty_data_lines_are_one_event_and_end_at_the_limit_anolisa_2209() {
     let upstream = Upstream::start(Reply::sse(vec!["data:\n".repeat(10_000); 20]).stall());
     let mut endpoint = endpoint(&upstream.url());
     endpoint.limits.event = 100_000;
