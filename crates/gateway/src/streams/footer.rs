@@ -3,7 +3,6 @@
 use aurora_chat::{End, FinishReason};
 use serde::{Deserialize, Serialize};
 
-use super::records::end_failure;
 use crate::Refusal;
 
 /// How a stream ended. Its JSON is part of what is kept on disk, so fields may be added and never change their meaning.
@@ -30,7 +29,7 @@ impl Footer {
                 .map(FinishReason::as_str)
                 .map(str::to_owned),
             model: model.to_owned(),
-            status: end_failure(end).map(|failure| Refusal::from(&failure).status()),
+            status: end.to_report().map(|failure| Refusal::from(&failure).status()),
         }
     }
 

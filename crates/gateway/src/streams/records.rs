@@ -9,12 +9,12 @@
 //! No socket, no clock, no log: passages in, records out.
 
 use aurora_chat::dialect::openai::{DONE, Writer};
-use aurora_chat::{Delta, End, Failure, FailureKind, Update, Verdict};
+use aurora_chat::{Delta, End, Update};
 use aurora_client::Passage;
 use serde_json::Value;
 
 use super::title::Title;
-use crate::refusal::{STREAM_INTERRUPTED, error_body};
+use crate::refusal::error_body;
 
 /// Takes records, in order. After one that it could not take it takes no more.
 pub(crate) trait Put {
@@ -111,7 +111,7 @@ impl Records {
     /// Writes what comes after the last delta.
     pub(crate) fn end(&mut self, end: &End, out: &mut impl Put) {
         self.settle(out);
-        if let Some(failure) = end_failure(end) {
+        if let Some(failure) = end.to_report() {
             out.put_last(&error_body(&failure).to_json());
             return;
         }
@@ -158,23 +158,6 @@ impl Records {
 fn has_no_choices(data: &str) -> bool {
     serde_json::from_str::<Value>(data)
         .is_ok_and(|chunk| chunk["choices"].as_array().is_none_or(Vec::is_empty))
-}
-
-/// What went wrong at the end of an answer; `None` if the answer is what it seems to be.
-pub(crate) fn end_failure(end: &End) -> Option<Failure> {
-    let mut failure = match (&end.failure, end.verdict) {
-        (Some(failure), _) => failure.clone(),
-        (None, Verdict::Complete | Verdict::Length | Verdict::Filtered) => return None,
-        // A source owes a failure here. That it forgot it must not make the answer look whole.
-        (None, verdict) => Failure::new(
-            FailureKind::Internal,
-            format!("the answer ended as {}", verdict.as_str()),
-        ),
-    };
-    if matches!(end.verdict, Verdict::Truncated | Verdict::Interrupted) {
-        failure.error_type = Some(STREAM_INTERRUPTED.to_owned());
-    }
-    Some(failure)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aurora_chat::{FailureKind, Fault, FinishReason, Notice, Start, Usage};
+use aurora_chat::{Failure, FailureKind, Fault, FinishReason, Notice, Start, Usage, Verdict};
 use serde_json::{Value, json};
 
 use super::*;
