@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aurora_chat::dialect::openai::ErrorBody;
 use aurora_chat::dialect::responses::rename_body;
+use aurora_chat::ending::STREAM_INTERRUPTED;
 use aurora_chat::{Deadline, Failure, FailureKind, Limit, RequestError};
 use http::StatusCode;
 
@@ -15,9 +16,6 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(1);
 
 /// Sent with 503 where the store of streams has failed.
 const STORE_WAIT: Duration = Duration::from_secs(5);
-
-/// The error type of an answer that was cut off: by the upstream, by the way to it, or by this server's end.
-pub(crate) const STREAM_INTERRUPTED: &str = "stream_interrupted";
 
 /// Why a request is not answered: everything an HTTP error response is made of.
 #[derive(Clone, Debug, PartialEq)]

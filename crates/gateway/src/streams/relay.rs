@@ -16,7 +16,6 @@ use tokio::time::Sleep;
 use super::footer::Footer;
 use super::live::Live;
 use super::records::{Put, Records};
-use crate::refusal::STREAM_INTERRUPTED;
 use crate::source::Source;
 use crate::{BoxFuture, Refusal};
 
@@ -293,9 +292,7 @@ impl Future for Relay {
 
 /// The end of a stream whose source, or whose server, went away.
 pub(crate) fn interrupted(message: &str) -> End {
-    let mut failure = Failure::new(FailureKind::ConnectionLost, message);
-    failure.error_type = Some(STREAM_INTERRUPTED.to_owned());
-    End::of_failure(failure)
+    End::of_failure(Failure::new(FailureKind::ConnectionLost, message))
 }
 
 /// The end of a stream whose source refused the request after all.
