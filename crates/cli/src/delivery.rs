@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::args::Common;
-use crate::output::{Place, Printer, Style};
+use crate::output::{Audience, Place, Printer, Style};
 use crate::problem::{Problem, Result};
 use crate::settings::Env;
 use crate::signals::{self, Stop};
@@ -125,10 +125,10 @@ pub(crate) fn refuse(message: &str) -> Result<()> {
 ///
 /// # Errors
 /// stdout cannot be written.
-pub(crate) fn cancelled(printer: &mut Console) -> Result<u8> {
+pub(crate) fn cancelled(audience: &mut dyn Audience) -> Result<u8> {
     let end = End::cancelled();
     let code = end.verdict.exit_code();
-    printer
+    audience
         .update(Duration::ZERO, &Update::End(end))
         .map_err(|error| Problem::stdout(&error))?;
     Ok(code)
@@ -162,7 +162,8 @@ impl Delivery {
         })
     }
 
-    /// Opens a source, prints its answer, and returns the exit code of the verdict. `asked` is what is asked for.
+    /// Opens a source, delivers its answer to the audience, and returns the exit code of the verdict. `asked` is what is
+    /// asked for.
     ///
     /// # Errors
     /// The source cannot be opened, or stdout cannot be written.
@@ -170,13 +171,13 @@ impl Delivery {
         &self,
         asked: Start,
         open: impl Future<Output = Result<Answering>> + Send + 'static,
-        printer: &mut Console,
+        audience: &mut dyn Audience,
     ) -> Result<u8> {
         let (send, mut receive) = mpsc::channel(QUEUE);
-        printer.asked(asked);
+        audience.asked(asked);
         let produce = self.manner.produce(open, self.stop.clone(), send);
         let producer = self.runtime.spawn(produce);
-        let result = print(&mut receive, self.manner.countdown, printer);
+        let result = deliver(&mut receive, self.manner.countdown, audience);
         drop(receive);
         // An error is time that is up, or a panic that was told where it happened.
         let _ = self
@@ -259,25 +260,25 @@ impl Manner {
     }
 }
 
-fn print(from: &mut mpsc::Receiver<Told>, countdown: bool, printer: &mut Console) -> Result<u8> {
+fn deliver(from: &mut mpsc::Receiver<Told>, countdown: bool, audience: &mut dyn Audience) -> Result<u8> {
     let mut last = Duration::ZERO;
     while let Some(told) = from.blocking_recv() {
         if countdown {
-            printer.resize(console::columns());
+            audience.resize(console::columns());
         }
         match told {
-            Told::Quiet(silent, prospect) => printer.quiet(silent, prospect),
+            Told::Quiet(silent, prospect) => audience.quiet(silent, prospect),
             Told::Problem(elapsed, problem) => {
-                report(printer, elapsed, &problem);
+                report(audience, elapsed, &problem);
                 return Err(problem);
             }
             Told::Update(elapsed, update) => {
                 last = elapsed;
-                printer
+                let verdict = audience
                     .update(elapsed, &update)
                     .map_err(|error| Problem::stdout(&error))?;
-                if let Update::End(end) = update {
-                    return Ok(end.verdict.exit_code());
+                if let Some(verdict) = verdict {
+                    return Ok(verdict.exit_code());
                 }
             }
         }
@@ -285,17 +286,17 @@ fn print(from: &mut mpsc::Receiver<Told>, countdown: bool, printer: &mut Console
     // Only a panic ends the task without an end.
     let failure = Failure::new(FailureKind::Internal, BUG);
     let end = Update::End(End::failed(Fault::Server, failure));
-    printer
+    audience
         .update(last, &end)
         .map_err(|error| Problem::stdout(&error))?;
     Ok(1)
 }
 
-/// Tells the printer of a problem, unless it is stdout's own.
-fn report(printer: &mut Console, elapsed: Duration, problem: &Problem) {
+/// Tells the audience of a problem, unless it is stdout's own.
+fn report(audience: &mut dyn Audience, elapsed: Duration, problem: &Problem) {
     if let Some(kind) = problem.name() {
         // That stdout fails as well changes neither the message on stderr nor the exit code.
-        let _ = printer.problem(elapsed, kind, &problem.to_string());
+        let _ = audience.problem(elapsed, kind, &problem.to_string());
     }
 }
 

@@ -3,7 +3,8 @@
 use aurora_chat::{ChatRequest, Message, Role};
 
 use crate::args::Common;
-use crate::delivery::{self, Console, Delivery};
+use crate::delivery::{self, Delivery};
+use crate::output::Audience;
 use crate::problem::{Problem, Result};
 use crate::prompt;
 use crate::recording;
@@ -17,16 +18,23 @@ use crate::source::Source;
 /// There is no prompt, no usable model, or stdout or the recording cannot be written.
 pub(super) fn run(words: &[String], flags: &Common, env: Env) -> Result<u8> {
     delivery::with_printer(flags, env, |env, delivery, printer| {
-        answer(words, flags, env, delivery, printer)
+        let system = flags.system.as_deref();
+        answer(words, system, flags, env, delivery, printer)
     })
 }
 
-fn answer(
+/// Asks for one answer and delivers it; returns the exit code of the verdict. The request has no system prompt but this
+/// one.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn answer(
     words: &[String],
+    system: Option<&str>,
     flags: &Common,
     env: Env,
     delivery: &Delivery,
-    printer: &mut Console,
+    audience: &mut dyn Audience,
 ) -> Result<u8> {
     let settings = settings::load(flags, None, env)?;
     let target = settings.target()?;
@@ -39,20 +47,17 @@ fn answer(
     let source = Source::of(&target, &settings)?;
     let (words, files) = (words.to_vec(), flags.files.clone());
     let Some(prompt) = delivery.unless_stopped(move || prompt::read(&words, &files))? else {
-        return delivery::cancelled(printer);
+        return delivery::cancelled(audience);
     };
-    let request = request(prompt, flags)?;
+    let request = request(system, prompt, flags)?;
     // Last of all, so that no mistake above costs an older recording, and before anything is sent.
     let record = flags.record.as_deref().map(recording::create).transpose()?;
     let open = source.ask(request, record);
-    delivery.run(target.start(), open, printer)
+    delivery.run(target.start(), open, audience)
 }
 
-fn request(prompt: String, flags: &Common) -> Result<ChatRequest> {
-    let system = flags
-        .system
-        .as_ref()
-        .map(|system| Message::text(Role::System, system));
+fn request(system: Option<&str>, prompt: String, flags: &Common) -> Result<ChatRequest> {
+    let system = system.map(|system| Message::text(Role::System, system));
     let request = ChatRequest {
         messages: system
             .into_iter()

@@ -7,9 +7,10 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use aurora_chat::{Delta, End, FinishReason, Start, Update, Usage};
+use aurora_chat::{Delta, End, FinishReason, Start, Update, Usage, Verdict};
 use aurora_client::Prospect;
 
+mod audience;
 mod column;
 mod countdown;
 mod ending;
@@ -17,6 +18,7 @@ mod json;
 mod plain;
 pub(crate) mod visible;
 
+pub(crate) use audience::Audience;
 pub(crate) use countdown::Place;
 
 /// How an answer is to be written.
@@ -78,34 +80,31 @@ impl<O: Write, E: Write> Printer<O, E> {
             meter: Meter::default(),
         }
     }
+}
 
-    /// Sets what is asked: JSON lines start with it if the source has anything else to say first.
-    pub(crate) fn asked(&mut self, start: Start) {
+impl<O: Write, E: Write> Audience for Printer<O, E> {
+    /// JSON lines start with what is asked if the source has anything else to say first.
+    fn asked(&mut self, start: Start) {
         if let Kind::Json(json) = &mut self.kind {
             json.asked(start);
         }
     }
 
-    /// The terminal has this many columns now; 0 if that is not known. To be told before anything that is written.
-    pub(crate) fn resize(&mut self, columns: usize) {
+    fn resize(&mut self, columns: usize) {
         if let Kind::Plain(plain) = &mut self.kind {
             plain.resize(columns);
         }
     }
 
-    /// Shows for how long nothing has come and what becomes of that, until the next update.
-    pub(crate) fn quiet(&mut self, silent: Duration, prospect: Option<Prospect>) {
+    /// Shows it until the next update.
+    fn quiet(&mut self, silent: Duration, prospect: Option<Prospect>) {
         if let Kind::Plain(plain) = &mut self.kind {
             plain.quiet(silent, prospect);
         }
     }
 
-    /// Writes the end of an answer that is not to be: in JSON lines an `end`, unless there was one. A person reads the
-    /// message on stderr, which is the caller's to write.
-    ///
-    /// # Errors
-    /// stdout cannot be written.
-    pub(crate) fn problem(&mut self, elapsed: Duration, kind: &str, message: &str) -> io::Result<()> {
+    /// Writes an `end` in JSON lines, unless there was one.
+    fn problem(&mut self, elapsed: Duration, kind: &str, message: &str) -> io::Result<()> {
         self.meter.elapsed = elapsed;
         match &mut self.kind {
             Kind::Json(json) => json.problem(kind, message, &self.meter),
@@ -116,31 +115,26 @@ impl<O: Write, E: Write> Printer<O, E> {
         }
     }
 
-    /// Writes one update, `elapsed` after the request was made, and flushes it.
-    ///
-    /// # Errors
-    /// stdout cannot be written.
-    pub(crate) fn update(&mut self, elapsed: Duration, update: &Update) -> io::Result<()> {
+    /// Writes the update and flushes it.
+    fn update(&mut self, elapsed: Duration, update: &Update) -> io::Result<Option<Verdict>> {
         self.meter.see(elapsed, update);
         if let Kind::Plain(plain) = &mut self.kind {
             plain.clear();
         }
         match (&mut self.kind, update) {
-            (Kind::Json(json), Update::Start(start)) => json.start(start),
-            (Kind::Json(json), Update::Delta(delta)) => json.delta(delta),
-            (Kind::Json(json), Update::Notice(notice)) => json.notice(notice),
-            (Kind::Json(json), Update::End(end)) => json.end(end, &self.meter),
-            (Kind::Plain(plain), Update::Start(start)) => {
-                plain.start(start);
-                Ok(())
-            }
-            (Kind::Plain(plain), Update::Delta(delta)) => plain.delta(delta),
-            (Kind::Plain(plain), Update::Notice(notice)) => {
-                plain.notice(notice);
-                Ok(())
-            }
-            (Kind::Plain(plain), Update::End(end)) => plain.end(end, &self.meter),
+            (Kind::Json(json), Update::Start(start)) => json.start(start)?,
+            (Kind::Json(json), Update::Delta(delta)) => json.delta(delta)?,
+            (Kind::Json(json), Update::Notice(notice)) => json.notice(notice)?,
+            (Kind::Json(json), Update::End(end)) => json.end(end, &self.meter)?,
+            (Kind::Plain(plain), Update::Start(start)) => plain.start(start),
+            (Kind::Plain(plain), Update::Delta(delta)) => plain.delta(delta)?,
+            (Kind::Plain(plain), Update::Notice(notice)) => plain.notice(notice),
+            (Kind::Plain(plain), Update::End(end)) => plain.end(end, &self.meter)?,
         }
+        Ok(match update {
+            Update::End(end) => Some(end.verdict),
+            Update::Start(_) | Update::Delta(_) | Update::Notice(_) => None,
+        })
     }
 }
 

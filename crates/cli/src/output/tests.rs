@@ -8,7 +8,7 @@ use aurora_chat::{
     Usage, Verdict,
 };
 
-use super::{Place, Printer, Style};
+use super::{Audience as _, Place, Printer, Style};
 
 const TERMINAL: Style = Style {
     json: false,

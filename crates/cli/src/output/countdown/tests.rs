@@ -11,7 +11,7 @@ use aurora_client::Prospect;
 use proptest::prelude::*;
 
 use super::Place;
-use crate::output::{Printer, Style};
+use crate::output::{Audience as _, Printer, Style};
 
 /// A terminal that both streams go to, or one of them.
 #[derive(Clone)]
@@ -144,9 +144,9 @@ fn there_is_none_where_it_has_no_place() {
         let style = Style { countdown, ..STYLE };
         let mut printer = Printer::new(style, piped, terminal.clone());
         printer.resize(60);
-        before
-            .iter()
-            .for_each(|update| printer.update(Duration::ZERO, update).expect("a terminal"));
+        for update in before {
+            printer.update(Duration::ZERO, update).expect("a terminal");
+        }
         printer.quiet(Duration::from_secs(5), None);
         terminal.row()
     };

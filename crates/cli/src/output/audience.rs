@@ -1,0 +1,34 @@
+//! What an answer is delivered to. [`Printer`](super::Printer) writes it; others look at it, keep it or change it on
+//! its way to a printer.
+
+use std::io;
+use std::time::Duration;
+
+use aurora_chat::{Start, Update, Verdict};
+use aurora_client::Prospect;
+
+/// Whoever an answer is delivered to, update by update, in the order of [`Update`]'s contract.
+pub(crate) trait Audience {
+    /// This is asked for. Told first, and once.
+    fn asked(&mut self, start: Start);
+
+    /// The terminal has this many columns now; 0 if that is not known. Told before anything that is to be written.
+    fn resize(&mut self, columns: usize);
+
+    /// For so long nothing has come, and this becomes of it if nothing does.
+    fn quiet(&mut self, silent: Duration, prospect: Option<Prospect>);
+
+    /// There is no answer, for a reason that is nobody's verdict. A person reads the message on stderr, which is the
+    /// caller's to write.
+    ///
+    /// # Errors
+    /// stdout cannot be written.
+    fn problem(&mut self, elapsed: Duration, kind: &str, message: &str) -> io::Result<()>;
+
+    /// Takes one update, which came `elapsed` after the request was made. Gives the verdict of this run with the end,
+    /// which may be a stricter one than the source's.
+    ///
+    /// # Errors
+    /// What it is written to cannot be written.
+    fn update(&mut self, elapsed: Duration, update: &Update) -> io::Result<Option<Verdict>>;
+}
