@@ -6,5 +6,7 @@
 //! No terminal, no clock, no I/O: sizes and frames are told, bytes are returned.
 
 pub mod event;
+pub mod parser;
 
 pub use event::{Alignment, Attributes, Block, Container, Event, Link};
+pub use parser::{Limits, Parser};

@@ -1,0 +1,5 @@
+//! The parser from outside: what it tells of texts, and that neither the cuts nor the limits change what is true.
+
+mod blocks;
+mod picture;
+mod properties;
