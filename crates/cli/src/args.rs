@@ -121,6 +121,18 @@ pub(crate) struct Common {
     /// Add a text file to the prompt (repeatable)
     #[arg(short, long = "file", global = true, value_name = "FILE", action = ArgAction::Append, help_heading = "Prompt")]
     pub(crate) files: Vec<PathBuf>,
+    /// Go on with the latest conversation, or with the one of this id; without a prompt, with its unfinished answer
+    #[arg(
+        short,
+        long = "continue",
+        global = true,
+        value_name = "ID",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        help_heading = "Prompt"
+    )]
+    pub(crate) continue_: Option<String>,
     /// Sampling temperature, 0 to 2; 0 always takes the likeliest token
     #[arg(long, global = true, value_name = "T", value_parser = temperature, allow_negative_numbers = true, help_heading = "Generation")]
     pub(crate) temperature: Option<f32>,
@@ -181,6 +193,9 @@ pub(crate) struct Common {
     /// Configuration file instead of the usual one
     #[arg(long, global = true, value_name = "FILE", help_heading = "Settings")]
     pub(crate) config: Option<PathBuf>,
+    /// Keep neither the prompt nor the answer in the history
+    #[arg(long, global = true, help_heading = "Settings")]
+    pub(crate) no_history: bool,
     /// Log to stderr: -v what happens, -vv details, -vvv everything, prompts included
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Settings")]
     pub(crate) verbose: u8,
@@ -314,7 +329,7 @@ fn first_word(cli: &clap::Command, line: &[OsString]) -> Option<usize> {
 
 fn takes_value(cli: &clap::Command, is_it: impl Fn(&clap::Arg) -> bool) -> bool {
     cli.get_arguments()
-        .any(|arg| is_it(arg) && arg.get_action().takes_values())
+        .any(|arg| is_it(arg) && arg.get_action().takes_values() && !arg.is_require_equals_set())
 }
 
 fn temperature(text: &str) -> Result<f32, String> {
@@ -377,9 +392,10 @@ Examples:
 
 Variables, each overridden by its flag:
   AURORA_MODEL, AURORA_ENDPOINT     as --model, --endpoint
-  AURORA_CONFIG, AURORA_DATA_DIR    the configuration file; where local models are kept
+  AURORA_CONFIG, AURORA_DATA_DIR    the configuration file; where models and conversations are kept
   AURORA_CONNECT_TIMEOUT, AURORA_FIRST_TIMEOUT, AURORA_IDLE_TIMEOUT, AURORA_TOTAL_TIMEOUT, AURORA_RETRIES
   AURORA_LISTEN, AURORA_FRAME_MS    as serve --listen, --frame-ms
+  AURORA_HISTORY                    off keeps no conversations, as --no-history
   AURORA_API_KEY                    the key for an endpoint given as an address
   OPENAI_API_KEY, OPENAI_BASE_URL   the endpoint `openai`; the key goes to no other host
   NO_COLOR, TERM=dumb               no colour; no escape sequences at all

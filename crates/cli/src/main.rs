@@ -13,6 +13,7 @@ mod commands;
 mod console;
 mod cpu;
 mod delivery;
+mod history;
 mod log;
 mod output;
 mod problem;

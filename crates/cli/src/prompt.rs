@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use aurora_chat::{Message, Role};
+
 use crate::console;
 use crate::problem::{Problem, Result};
 
@@ -19,11 +21,11 @@ const MAX_BYTES: usize = 16 << 20;
 /// After how long it is said that standard input is being waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Reads everything the prompt is made of and puts it together.
+/// Reads everything the prompt is made of and puts it together; `None` if that says nothing.
 ///
 /// # Errors
-/// There is no prompt, or a part of it is missing, not text or too large (usage).
-pub(crate) fn read(words: &[String], files: &[PathBuf]) -> Result<String> {
+/// A part of it is missing, not text or too large (usage).
+pub(crate) fn read(words: &[String], files: &[PathBuf]) -> Result<Option<Message>> {
     let words = words.join(" ");
     let files = files
         .iter()
@@ -35,12 +37,7 @@ pub(crate) fn read(words: &[String], files: &[PathBuf]) -> Result<String> {
         read_stdin()?
     };
     let prompt = join(&words, &files, &piped);
-    if prompt.trim().is_empty() {
-        return Err(Problem::usage(
-            "no prompt: give it as words (aurora why is the sky blue), with -f FILE, or through a pipe; aurora --help tells more",
-        ));
-    }
-    Ok(prompt)
+    Ok((!prompt.trim().is_empty()).then(|| Message::text(Role::User, prompt)))
 }
 
 /// Puts the parts together. The line break at the end of what was piped in is the shell's and is left out.

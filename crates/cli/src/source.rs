@@ -10,6 +10,7 @@ use crate::settings::target::Target;
 use crate::settings::{Endpoint, Settings};
 
 mod answering;
+mod joining;
 #[cfg(feature = "engine")]
 pub(crate) mod local;
 

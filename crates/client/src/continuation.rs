@@ -17,15 +17,29 @@ const LOOK_BACK: usize = 64 << 10;
 /// Fewer repeated characters than this are no repetition.
 const MIN_OVERLAP: usize = 3;
 
+/// The field that says that the last message is one to go on with.
+const CONTINUES: &str = "continue_final_message";
+
 /// How often one answer is continued. Each time is a request that is paid for.
 pub(crate) const MAX_CONTINUED: u32 = 4;
 
-/// The request for the rest of an answer of which this much has come. The two fields are those of vLLM and SGLang; llama.cpp
-/// goes on from a last assistant message without them.
-pub(crate) fn request(request: &ChatRequest, partial: &str) -> ChatRequest {
+/// The request for the rest of an answer to this one, of which this much has come, sent as the beginning of the
+/// assistant's turn: what [`OnDrop::Continue`](crate::OnDrop::Continue) sends by itself. What the server repeats of it is
+/// found by a [`Seam`].
+///
+/// The two fields are those of vLLM and SGLang; llama.cpp goes on from a last assistant message without them. If the
+/// request is itself one for the rest of an answer, its beginning becomes longer.
+#[must_use]
+pub fn prefixed(request: &ChatRequest, partial: &str) -> ChatRequest {
     let mut rest = request.clone();
-    rest.messages.push(Message::text(Role::Assistant, partial));
-    for (name, value) in [("continue_final_message", true), ("add_generation_prompt", false)] {
+    let goes_on = rest.extra.get(CONTINUES) == Some(&Value::Bool(true));
+    let begun = rest
+        .messages
+        .pop_if(|last| goes_on && last.role == Role::Assistant);
+    let begun = begun.map_or_else(String::new, |begun| begun.plain_text().into_owned());
+    rest.messages
+        .push(Message::text(Role::Assistant, begun + partial));
+    for (name, value) in [(CONTINUES, true), ("add_generation_prompt", false)] {
         rest.extra.insert(name.to_owned(), Value::Bool(value));
     }
     rest
@@ -116,23 +130,36 @@ impl Partial {
 }
 
 /// The place where the rest of an answer is joined to its beginning. It holds the rest back until it differs from the
-/// beginning.
+/// beginning, 64 KiB of it at most, and drops what is a repetition: the longest end of the beginning with which the rest
+/// begins, if that is 3 characters or more with a letter or digit among them.
+///
+/// ```
+/// use aurora_client::Seam;
+///
+/// let mut seam = Seam::new("The quick br");
+/// assert_eq!(seam.push("ick"), None);
+/// let joined = seam.push(" brown fox").expect("it differs now");
+/// assert_eq!((joined.overlap, joined.text.as_str()), (6, "own fox"));
+/// ```
 #[derive(Clone, Debug)]
-pub(crate) struct Seam {
+pub struct Seam {
     tail: String,
     held: String,
 }
 
 /// What follows the beginning.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Joined {
+pub struct Joined {
     /// How many bytes were repeated and dropped.
-    pub(crate) overlap: usize,
-    pub(crate) text: String,
+    pub overlap: usize,
+    /// What is new.
+    pub text: String,
 }
 
 impl Seam {
-    pub(crate) fn new(partial: &str) -> Self {
+    /// The place after this beginning.
+    #[must_use]
+    pub fn new(partial: &str) -> Self {
         let mut from = partial.len().saturating_sub(LOOK_BACK);
         while !partial.is_char_boundary(from) {
             from += 1;
@@ -144,7 +171,7 @@ impl Seam {
     }
 
     /// Takes the next text of the rest. `Some` once it is known where it belongs; the seam is then done.
-    pub(crate) fn push(&mut self, text: &str) -> Option<Joined> {
+    pub fn push(&mut self, text: &str) -> Option<Joined> {
         self.held.push_str(text);
         // As long as it may be read as a part of the tail that ends before the tail does, a longer overlap is possible.
         let last = self.tail.chars().next_back().map_or(0, char::len_utf8);
@@ -153,7 +180,7 @@ impl Seam {
     }
 
     /// What is known when nothing more comes.
-    pub(crate) fn finish(&mut self) -> Joined {
+    pub fn finish(&mut self) -> Joined {
         let mut text = std::mem::take(&mut self.held);
         let overlap = longest_overlap(self.tail.as_bytes(), text.as_bytes());
         let repeated = &text[..overlap];
@@ -260,11 +287,14 @@ mod tests {
             messages: vec![Message::text(Role::User, "Hello?")],
             ..ChatRequest::default()
         };
-        let rest = request(&asked, "Hi, I");
+        let rest = prefixed(&asked, "Hi, I");
         assert_eq!(rest.messages.len(), 2);
         assert_eq!(rest.messages[1], Message::text(Role::Assistant, "Hi, I"));
         assert_eq!(rest.extra["continue_final_message"], true);
         assert_eq!(rest.extra["add_generation_prompt"], false);
+        let again = prefixed(&rest, " am");
+        assert_eq!((again.messages.len(), &again.extra), (2, &rest.extra));
+        assert_eq!(again.messages[1], Message::text(Role::Assistant, "Hi, I am"));
     }
 
     proptest! {

@@ -67,6 +67,7 @@ mod verbatim;
 
 pub use answer::Answer;
 pub use client::Client;
+pub use continuation::{Joined, Seam, prefixed};
 pub use endpoint::{BaseUrl, Deadlines, Dialect, Endpoint, Limits, OnDrop, Secret};
 pub use error::Error;
 pub use pace::Pace;

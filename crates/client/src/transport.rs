@@ -172,7 +172,7 @@ impl Outgoing {
         };
         let request = match (ask, &self.request) {
             (Ask::Continuation(partial), Some(request)) => {
-                post(openai::request_body(&continuation::request(request, partial)).into())
+                post(openai::request_body(&continuation::prefixed(request, partial)).into())
             }
             // A continuation is asked for only where the request was kept.
             (Ask::Answer | Ask::Continuation(_), _) => post(self.body.clone()),

@@ -2,8 +2,11 @@
 
 use aurora_chat::{ChatRequest, Message, Role};
 
+use super::continuing::{self, Asking};
 use crate::args::Common;
+use crate::console;
 use crate::delivery::{self, Delivery};
+use crate::history::{Conversation, History};
 use crate::output::Audience;
 use crate::problem::{Problem, Result};
 use crate::prompt;
@@ -23,8 +26,8 @@ pub(super) fn run(words: &[String], flags: &Common, env: Env) -> Result<u8> {
     })
 }
 
-/// Asks for one answer and delivers it; returns the exit code of the verdict. The request has no system prompt but this
-/// one.
+/// Asks for one answer, delivers and keeps it; returns the exit code of the verdict. The request has no system prompt
+/// but this one or, without one, that of the conversation it goes on with.
 ///
 /// # Errors
 /// As [`run`].
@@ -36,7 +39,14 @@ pub(super) fn answer(
     delivery: &Delivery,
     audience: &mut dyn Audience,
 ) -> Result<u8> {
-    let settings = settings::load(flags, None, env)?;
+    let settings = settings::load(flags, None, env.clone())?;
+    let (settings, mut conversation) = match &flags.continue_ {
+        Some(id) => continuing::take_up(id, flags, env, settings)?,
+        None => {
+            let conversation = History::of(&settings).begin();
+            (settings, conversation)
+        }
+    };
     let target = settings.target()?;
     if let (Some(_), Target::Local(name)) = (&flags.record, &target) {
         return Err(Problem::usage(format!(
@@ -49,20 +59,50 @@ pub(super) fn answer(
     let Some(prompt) = delivery.unless_stopped(move || prompt::read(&words, &files))? else {
         return delivery::cancelled(audience);
     };
-    let request = request(system, prompt, flags)?;
+    let asking = asking(system, prompt, &mut conversation, &target, flags)?;
     // Last of all, so that no mistake above costs an older recording, and before anything is sent.
     let record = flags.record.as_deref().map(recording::create).transpose()?;
-    let open = source.ask(request, record);
-    delivery.run(target.start(), open, audience)
+    let recorder = match &asking.rest_of {
+        Some((_, manner)) => conversation.go_on(*manner),
+        None => None,
+    };
+    let recorder = recorder.unwrap_or_else(|| conversation.answer(target.answerer()));
+    let open = async move {
+        let answer = source.ask(asking.request, record).await?;
+        let answer = match asking.rest_of {
+            Some((partial, _)) => answer.joined_to(&partial),
+            None => answer,
+        };
+        Ok(answer.kept(recorder))
+    };
+    let result = delivery.run(target.start(), open, audience);
+    if let Some(trouble) = conversation.close() {
+        console::tell(&format!("warning: {trouble}"));
+    }
+    result
 }
 
-fn request(system: Option<&str>, prompt: String, flags: &Common) -> Result<ChatRequest> {
-    let system = system.map(|system| Message::text(Role::System, system));
+/// Puts together what is asked for, and adds to the conversation what is said.
+fn asking(
+    system: Option<&str>,
+    prompt: Option<Message>,
+    conversation: &mut Conversation,
+    target: &Target<'_>,
+    flags: &Common,
+) -> Result<Asking> {
+    if prompt.is_none() && flags.continue_.is_none() {
+        return Err(Problem::usage(
+            "no prompt: give it as words (aurora why is the sky blue), with -f FILE, or through a pipe; aurora --help tells more",
+        ));
+    }
+    let mut messages = conversation.messages();
+    if let Some(system) = system {
+        messages.retain(|message| message.role != Role::System);
+        messages.insert(0, Message::text(Role::System, system));
+    }
+    messages.extend(prompt.clone());
     let request = ChatRequest {
-        messages: system
-            .into_iter()
-            .chain([Message::text(Role::User, prompt)])
-            .collect(),
+        messages,
         stream: true,
         include_usage: true,
         max_tokens: flags.max_tokens,
@@ -75,5 +115,19 @@ fn request(system: Option<&str>, prompt: String, flags: &Common) -> Result<ChatR
     request
         .validate()
         .map_err(|error| Problem::usage(error.to_string()))?;
-    Ok(request)
+    let asking = match &prompt {
+        Some(_) => Asking {
+            request,
+            rest_of: None,
+        },
+        None => continuing::without_prompt(conversation, target, request)?,
+    };
+    // Nothing is kept of what could not be asked.
+    if let Some(system) = system {
+        conversation.set_system(Some(system));
+    }
+    if let Some(prompt) = prompt {
+        conversation.say(prompt);
+    }
+    Ok(asking)
 }

@@ -7,6 +7,7 @@ use crate::{console, log};
 
 mod ask;
 mod config;
+mod continuing;
 mod model;
 mod replay;
 mod serve;

@@ -36,6 +36,8 @@ pub(crate) struct File {
     pub(crate) aliases: BTreeMap<String, At<String>>,
     pub(crate) server: ServerTable,
     pub(crate) streams: StreamsTable,
+    /// `history.keep`.
+    pub(crate) keep_history: Option<At<bool>>,
 }
 
 /// `[endpoints.NAME]`.
@@ -133,14 +135,34 @@ impl Walk<'_> {
                 }
                 "server" => file.server = self.server(value),
                 "streams" => file.streams = self.streams(value),
+                "history" => file.keep_history = self.history(value),
                 other => self.unknown(
                     other,
                     key.span().start,
-                    &["default_model", "endpoints", "aliases", "server", "streams"],
+                    &[
+                        "default_model",
+                        "endpoints",
+                        "aliases",
+                        "server",
+                        "streams",
+                        "history",
+                    ],
                 ),
             }
         }
         file
+    }
+
+    fn history(&mut self, value: &Value<'_>) -> Option<At<bool>> {
+        let mut keep = None;
+        for (key, value) in self.entries("history", value) {
+            let at = format!("history.{key}");
+            match key.as_str() {
+                "keep" => keep = self.boolean(&at, value),
+                _ => self.unknown_at(&at, value, &["keep"]),
+            }
+        }
+        keep
     }
 
     fn endpoint(&mut self, name: &str, value: &Value<'_>) -> EndpointTable {
@@ -330,6 +352,19 @@ impl Walk<'_> {
             value: texts,
             line: self.line(value.span().start),
         })
+    }
+
+    fn boolean(&mut self, at: &str, value: &Value<'_>) -> Option<At<bool>> {
+        match value.get_ref().as_bool() {
+            Some(switch) => Some(At {
+                value: switch,
+                line: self.line(value.span().start),
+            }),
+            None => {
+                self.mistake(at, value, &format!("is true or false, not {}", kind(value)));
+                None
+            }
+        }
     }
 
     fn retries(&mut self, at: &str, value: &Value<'_>) -> Option<At<u32>> {

@@ -68,8 +68,10 @@ pub(crate) struct Settings {
     pub(crate) config_path: Option<Sourced<PathBuf>>,
     /// Whether that file exists.
     pub(crate) config_exists: bool,
-    /// Where local models are kept; `None` without a home folder.
+    /// Where local models and conversations are kept; `None` without a home folder.
     pub(crate) data_dir: Option<Sourced<PathBuf>>,
+    /// Whether conversations are kept.
+    pub(crate) keep_history: Sourced<bool>,
     /// `--model` or its variable: what this run was asked to use.
     pub(crate) model: Option<Sourced<String>>,
     /// `--endpoint` or its variable, as the name of one of [`Settings::endpoints`].
@@ -108,6 +110,13 @@ pub(crate) struct Endpoint {
     pub(crate) tokens_per_minute: Sourced<Option<NonZeroU32>>,
     /// What is done about an answer whose connection is lost.
     pub(crate) on_drop: Sourced<OnDrop>,
+}
+
+impl Endpoint {
+    /// Whether its server goes on with a partial answer that is sent as the beginning of the assistant's turn.
+    pub(crate) fn continues(&self) -> bool {
+        self.on_drop.value == OnDrop::Continue
+    }
 }
 
 /// Reads the configuration file and puts all settings together.
@@ -196,6 +205,14 @@ fn resolve(flags: &Common, listen: Option<SocketAddr>, env: Env, file: File) -> 
         config_path: None,
         config_exists: false,
         data_dir: locate::data_dir(&env)?,
+        keep_history: first(
+            [
+                flag("--no-history", flags.no_history.then_some(false)),
+                env.read("AURORA_HISTORY", units::switch)?,
+                in_file(file.keep_history),
+            ],
+            true,
+        ),
         model: first_of([flag("--model", flags.model.clone()), env.sourced("AURORA_MODEL")?]),
         endpoint,
         default_model,

@@ -166,6 +166,8 @@ fn entries(settings: &Settings) -> Vec<Entry> {
         json!(units::show_size(*bytes))
     });
     list.add("keepalive", &streams.keepalive, duration);
+    list.table = "history".to_owned();
+    list.add("keep", &settings.keep_history, |keep| json!(keep));
     list.entries
 }
 

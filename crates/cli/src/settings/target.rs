@@ -2,7 +2,8 @@
 
 use aurora_chat::Start;
 
-use super::{Endpoint, Settings, Sourced};
+use super::{Endpoint, Origin, Settings, Sourced};
+use crate::history::Answerer;
 use crate::problem::{Problem, Result};
 
 /// The reserved endpoint of the models that run on this machine.
@@ -31,6 +32,24 @@ impl Target<'_> {
             model: model.clone(),
             endpoint: endpoint.to_owned(),
             stream: None,
+        }
+    }
+
+    /// What `-e` and `-m` would have to say to get the same again.
+    pub(crate) fn answerer(&self) -> Answerer {
+        let (endpoint, model) = match self {
+            Self::Local(name) => (LOCAL, name),
+            // One that was given as an address has no name in the configuration.
+            Self::Upstream(endpoint, model) => match endpoint.base_url.origin {
+                Origin::Flag("--endpoint") | Origin::Variable("AURORA_ENDPOINT") => {
+                    (endpoint.base_url.value.as_str(), model)
+                }
+                _ => (endpoint.name.as_str(), model),
+            },
+        };
+        Answerer {
+            endpoint: endpoint.to_owned(),
+            model: model.clone(),
         }
     }
 }

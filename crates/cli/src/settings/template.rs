@@ -52,4 +52,8 @@ pub(crate) const TEXT: &str = r#"# Aurora's configuration. Every line that is co
 # keep = "10m"                              # how long a finished answer is kept; on disk "24h"
 # max_bytes = "256MiB"                      # for all answers together; on disk "1GiB"
 # keepalive = "15s"                         # a comment line in a silent stream this often
+
+# The conversations that `aurora history` shows, in history.db in the data folder.
+# [history]
+# keep = true                               # false: what is asked and answered is not written anywhere
 "#;

@@ -96,6 +96,18 @@ pub(crate) fn show_size(bytes: usize) -> String {
     }
 }
 
+/// Reads a variable that turns something on or off.
+///
+/// # Errors
+/// A message that names the choices.
+pub(crate) fn switch(text: &str) -> Result<bool, String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "on" | "true" | "yes" | "1" => Ok(true),
+        "off" | "false" | "no" | "0" => Ok(false),
+        _ => Err(format!("\"{text}\" is neither \"on\" nor \"off\"")),
+    }
+}
+
 /// What is done about an answer whose connection is lost.
 ///
 /// # Errors
@@ -206,6 +218,19 @@ mod tests {
             assert!(duration(wrong).is_err(), "{wrong:?} was accepted");
         }
         assert!(duration("99999999h").is_err(), "beyond the bound");
+    }
+
+    #[test]
+    fn switches_are_on_or_off() {
+        assert_eq!(
+            (switch("on"), switch("TRUE"), switch(" 1")),
+            (Ok(true), Ok(true), Ok(true))
+        );
+        assert_eq!(
+            (switch("off"), switch("no"), switch("0")),
+            (Ok(false), Ok(false), Ok(false))
+        );
+        assert!(switch("maybe").is_err() && switch("").is_err());
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! An answer that is on its way, whoever makes it: a stream of updates that knows its own time and can be cancelled.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use aurora_chat::{End, Update};
 use aurora_client::{Answer, Prospect};
 use futures_util::stream::{self, BoxStream, Stream, StreamExt as _};
+
+use super::joining::Joining;
+use crate::history::Recorder;
 
 /// An answer on its way. It keeps the contract of [`Update`] and stops all work when it is dropped.
 pub(crate) enum Answering {
@@ -18,6 +21,10 @@ pub(crate) enum Answering {
         expect(dead_code, reason = "only the engine makes one")
     )]
     Local(Instant, BoxStream<'static, Update>),
+    /// One that is recorded in the history as it comes.
+    Kept(Box<Self>, Recorder),
+    /// One that goes on with what there is.
+    Joined(Box<Joining>),
 }
 
 impl Answering {
@@ -27,11 +34,23 @@ impl Answering {
         Self::Local(asked, updates)
     }
 
+    /// The same answer, every update of which the recorder takes before anybody sees it.
+    pub(crate) fn kept(self, recorder: Recorder) -> Self {
+        Self::Kept(Box::new(self), recorder)
+    }
+
+    /// The same answer, which is the rest of this one: what it repeats is left out, and the seam is told.
+    pub(crate) fn joined_to(self, partial: &str) -> Self {
+        Self::Joined(Box::new(Joining::new(self, partial)))
+    }
+
     /// How long the answer had been asked for when the last update came.
     pub(crate) fn elapsed(&self) -> Duration {
         match self {
             Self::Call(answer) => answer.elapsed(),
             Self::Local(asked, _) => asked.elapsed(),
+            Self::Kept(answer, _) => answer.elapsed(),
+            Self::Joined(joining) => joining.answer().elapsed(),
         }
     }
 
@@ -40,6 +59,8 @@ impl Answering {
         match self {
             Self::Call(answer) => answer.prospect(),
             Self::Local(..) => None,
+            Self::Kept(answer, _) => answer.prospect(),
+            Self::Joined(joining) => joining.answer().prospect(),
         }
     }
 
@@ -48,6 +69,8 @@ impl Answering {
         match self {
             Self::Call(answer) => answer.cancel(),
             Self::Local(_, updates) => *updates = stream::iter([Update::End(End::cancelled())]).boxed(),
+            Self::Kept(answer, _) => answer.cancel(),
+            Self::Joined(joining) => joining.answer_mut().cancel(),
         }
     }
 }
@@ -59,6 +82,14 @@ impl Stream for Answering {
         match self.get_mut() {
             Self::Call(answer) => answer.poll_next_unpin(cx),
             Self::Local(_, updates) => updates.poll_next_unpin(cx),
+            Self::Joined(joining) => joining.poll_next_unpin(cx),
+            Self::Kept(answer, recorder) => {
+                let update = ready!(answer.poll_next_unpin(cx));
+                if let Some(update) = &update {
+                    recorder.update(answer.elapsed(), update);
+                }
+                Poll::Ready(update)
+            }
         }
     }
 }
