@@ -5,8 +5,20 @@
 //!
 //! No terminal, no clock, no I/O: sizes and frames are told, bytes are returned.
 
+mod canvas;
 pub mod event;
+mod flow;
+mod highlight;
+mod layout;
+mod measure;
+mod painter;
 pub mod parser;
+mod renderer;
+mod row;
+mod style;
+pub mod visible;
 
+pub use canvas::Options;
 pub use event::{Alignment, Attributes, Block, Container, Event, Link};
 pub use parser::{Limits, Parser};
+pub use renderer::Renderer;

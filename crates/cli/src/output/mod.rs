@@ -16,9 +16,9 @@ mod countdown;
 mod ending;
 mod json;
 mod plain;
-pub(crate) mod visible;
 
 pub(crate) use audience::Audience;
+pub(crate) use aurora_render::visible;
 pub(crate) use countdown::Place;
 
 /// How an answer is to be written.

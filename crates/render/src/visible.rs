@@ -9,14 +9,14 @@ use std::fmt::Write as _;
 
 /// Neutralises a text that arrives in pieces.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Visible {
+pub struct Visible {
     /// The last piece ended with a carriage return.
     pending_return: bool,
 }
 
 impl Visible {
-    /// Appends the harmless form of the next piece. Line feeds and tabs stay, CR LF becomes LF.
-    pub(crate) fn push(&mut self, text: &str, out: &mut String) {
+    /// Appends the harmless form of the next piece, of any length. Line feeds and tabs stay, CR LF becomes LF.
+    pub fn push(&mut self, text: &str, out: &mut String) {
         out.reserve(text.len());
         for c in text.chars() {
             if self.pending_return && c != '\n' {
@@ -33,7 +33,7 @@ impl Visible {
     }
 
     /// Appends what was held back, at the end of the text.
-    pub(crate) fn finish(&mut self, out: &mut String) {
+    pub fn finish(&mut self, out: &mut String) {
         if std::mem::take(&mut self.pending_return) {
             show('\r', out);
         }
@@ -41,21 +41,36 @@ impl Visible {
 }
 
 /// The harmless form of a text that is shown within one line: line breaks and tabs become spaces.
-pub(crate) fn line(text: &str) -> String {
+pub fn line(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.trim().chars() {
+    within_line(text.trim(), &mut out);
+    out
+}
+
+/// Appends the harmless form of text that stands within one line, such as a cell of a table.
+pub(crate) fn within_line(text: &str, out: &mut String) {
+    for c in text.chars() {
         match c {
             '\n' | '\r' | '\t' => out.push(' '),
-            c if is_control(c) => show(c, &mut out),
+            c if is_control(c) => show(c, out),
             c => out.push(c),
         }
     }
-    out
+}
+
+/// Appends the harmless form of a line of code, whose tabs are the caller's to set.
+pub(crate) fn within_code(text: &str, out: &mut String) {
+    for c in text.chars() {
+        match c {
+            c if c != '\t' && is_control(c) => show(c, out),
+            c => out.push(c),
+        }
+    }
 }
 
 /// Whether a terminal may do something with this character other than drawing it: the controls of C0 and C1, DEL, and
 /// the embeddings, overrides and isolates of the bidirectional algorithm (Unicode Annex 9).
-pub(crate) fn is_control(c: char) -> bool {
+pub fn is_control(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
