@@ -9,7 +9,7 @@ use std::{
 
 use aurora_chat::{Failure, FailureKind, Update};
 use futures_core::Stream;
-use reqwest::Response;
+use reqwest::{Response, header::HeaderMap};
 use tracing::Span;
 
 use crate::{
@@ -195,9 +195,12 @@ impl Driver {
             })),
         };
         match sent {
-            Some(Ok(response)) => {
+            Some(Ok(mut response)) => {
                 let head = head_of(&response).clean(self.call.mask());
                 log::head(&self.span, &self.call, &head);
+                // Headers are slices of the read that brought them, which the connection could not use again as long as
+                // the response lasts: 8 KiB.
+                *response.headers_mut() = HeaderMap::new();
                 self.response = Some(response);
                 self.step(Input::Head(head));
             }
