@@ -1,8 +1,8 @@
 //! The server under load beside nginx as a plain proxy, in one run: throughput, CPU time an event, how late paced events
 //! come, and what an open stream takes.
 //!
-//! `cargo build --release`, then `cargo run --release --manifest-path bench/Cargo.toml --bin gateway [CASE]`, where a case
-//! is one of `once`, `each`, `replay`, `idle`, `paced`. Needs Linux and nginx. `AURORA` is the binary, by default
+//! `cargo build --release`, then `cargo run --release --manifest-path bench/Cargo.toml --bin gateway [CASE [STREAMS]]`, where
+//! a case is one of `once`, `each`, `replay`, `idle`, `paced`; the last two take how many streams. Needs Linux and nginx. `AURORA` is the binary, by default
 //! `target/release/aurora`; `AURORA_BEFORE`, if set, is another one that is measured beside it. Upstream, servers and
 //! clients share the machine, so wall times say little on a small one: read CPU times, and ratios.
 
@@ -84,6 +84,8 @@ async fn run(case: Option<&str>) -> io::Result<()> {
         before: std::env::var_os("AURORA_BEFORE").map(PathBuf::from),
     };
     let wanted = |name| case.is_none_or(|case| case == name);
+    let size = std::env::args().nth(2).and_then(|text| text.parse().ok());
+    let sizes = size.map_or_else(|| vec![1000, 5000], |size| vec![size]);
     if wanted("once") {
         bench.answers("once", "all 64 events in one chunk").await?;
     }
@@ -94,12 +96,12 @@ async fn run(case: Option<&str>) -> io::Result<()> {
         bench.replay().await?;
     }
     if wanted("idle") {
-        for streams in [1000, 5000] {
+        for &streams in &sizes {
             bench.idle(streams).await?;
         }
     }
     if wanted("paced") {
-        for streams in [1000, 5000] {
+        for &streams in &sizes {
             bench.paced(streams).await?;
         }
     }
@@ -124,12 +126,8 @@ impl Bench {
                 Err(error) => eprintln!("disk, fsync {fsync}: {error}"),
             }
         }
-        if let Some(before) = &self.before {
-            contestants.push(Contestant {
-                name: "aurora before".to_owned(),
-                server: Some(Server::aurora(before, self.upstream.address, &WAYS, "")?),
-                is_aurora: true,
-            });
+        if self.before.is_some() {
+            contestants.push(self.earlier()?);
         }
         let mut turns: Vec<Vec<(Outcome, f64)>> = contestants.iter().map(|_| Vec::new()).collect();
         for _ in 0..ROUNDS {
@@ -223,7 +221,16 @@ impl Bench {
         open.close(Duration::ZERO).await?;
         drop(nginx);
 
-        let aurora = self.aurora("memory", MEMORY)?;
+        self.idle_aurora(self.aurora("memory", MEMORY)?, streams).await?;
+        if self.before.is_some() {
+            self.idle_aurora(self.earlier()?, streams).await?;
+        }
+        println!();
+        Ok(())
+    }
+
+    async fn idle_aurora(&self, aurora: Contestant, streams: usize) -> io::Result<()> {
+        let each = |grown: u64| grown as f64 / streams as f64 / 1024.0;
         let before = aurora.memory();
         let (address, request) = self.request(&aurora, "idle");
         let request = String::from_utf8(request).expect("a request is text");
@@ -244,7 +251,7 @@ impl Bench {
         let open = Open::new(address, visits).await?;
         let all = aurora.memory();
         println!(
-            "| {} | {:.1} | {:.1} | {:.1} |\n",
+            "| {} | {:.1} | {:.1} | {:.1} |",
             aurora.name,
             each(all - before),
             each(alone.saturating_sub(before)),
@@ -260,11 +267,14 @@ impl Bench {
         println!("| | events/s | late p50 / p99, ms | CPU, µs an event | memory, MB |");
         println!("|---|---:|---:|---:|---:|");
         type Start = fn(&Bench) -> io::Result<Contestant>;
-        let starts: [Start; 3] = [
+        let mut starts: Vec<Start> = vec![
             |_| Ok(Contestant::direct()),
             Self::nginx,
             |bench| bench.aurora("memory", MEMORY),
         ];
+        if self.before.is_some() {
+            starts.push(Self::earlier);
+        }
         for start in starts {
             let contestant = start(self)?;
             let (address, request) = self.request(&contestant, "paced");
@@ -307,6 +317,16 @@ impl Bench {
                 &WAYS,
                 streams,
             )?),
+            is_aurora: true,
+        })
+    }
+
+    /// The other binary, where there is one.
+    fn earlier(&self) -> io::Result<Contestant> {
+        let binary = self.before.as_ref().unwrap_or(&self.aurora);
+        Ok(Contestant {
+            name: "aurora before".to_owned(),
+            server: Some(Server::aurora(binary, self.upstream.address, &WAYS, MEMORY)?),
             is_aurora: true,
         })
     }
