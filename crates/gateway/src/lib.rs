@@ -50,6 +50,7 @@ mod responses;
 mod resume;
 mod route;
 mod router;
+mod sending;
 mod server;
 mod service;
 mod source;

@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use aurora_streamlog::StreamId;
 
 use crate::Refusal;
-use crate::stream::{Events, Live};
+use crate::stream::Live;
 
 /// What a route answers, with status 200.
 pub(crate) enum Reply {
@@ -39,24 +39,17 @@ impl Reply {
     }
 }
 
-/// A response's body.
-pub(crate) enum ReplyBody {
-    Whole(Bytes),
-    Events(Box<Events>),
-}
+/// The body of a response that is no event stream.
+pub(crate) struct ReplyBody(Bytes);
 
 impl ReplyBody {
-    /// The bytes of a whole body; of a stream nothing is known.
     pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Whole(bytes) => bytes.len(),
-            Self::Events(_) => 0,
-        }
+        self.0.len()
     }
 }
 
 pub(crate) fn json(status: StatusCode, body: Vec<u8>) -> Response<ReplyBody> {
-    let mut response = Response::new(ReplyBody::Whole(body.into()));
+    let mut response = Response::new(ReplyBody(body.into()));
     *response.status_mut() = status;
     response
         .headers_mut()
@@ -83,15 +76,16 @@ pub(crate) fn refusal(refusal: &Refusal) -> Response<ReplyBody> {
 
 /// Names the stream, so that the caller can come back to it. A program is given the name before the first event: until
 /// then it has no other.
-pub(crate) fn name_stream(response: &mut Response<ReplyBody>, stream: StreamId) {
+pub(crate) fn name_stream<B>(response: &mut Response<B>, stream: StreamId) {
     let id = HeaderValue::from_str(&stream.to_string()).expect("an id is ASCII letters, digits, - and _");
     response
         .headers_mut()
         .insert(HeaderName::from_static("x-stream-id"), id);
 }
 
-pub(crate) fn events(events: Events) -> Response<ReplyBody> {
-    let mut response = Response::new(ReplyBody::Events(Box::new(events)));
+/// The head of an event stream.
+pub(crate) fn events() -> Response<()> {
+    let mut response = Response::new(());
     let headers = response.headers_mut();
     headers.insert(
         CONTENT_TYPE,
@@ -112,28 +106,16 @@ impl Body for ReplyBody {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
+        _cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        match &mut *self {
-            Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Self::Events(events) => events
-                .poll(cx)
-                .map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
-        }
+        Poll::Ready((!self.0.is_empty()).then(|| Ok(Frame::data(std::mem::take(&mut self.0)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Whole(bytes) => bytes.is_empty(),
-            Self::Events(events) => events.is_over(),
-        }
+        self.0.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Events(_) => SizeHint::default(),
-        }
+        SizeHint::with_exact(self.0.len() as u64)
     }
 }

@@ -1,12 +1,14 @@
-//! One request: let in or not, routed, answered, logged. Whatever happens, exactly one response comes out.
+//! One request: let in or not, routed, answered, logged. Whatever happens, exactly one response comes out: a whole one is
+//! given to hyper, an event stream to the connection.
 
+use std::future::pending;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use http::header::CONNECTION;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, request};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use serde_json::json;
@@ -20,6 +22,7 @@ use crate::keys::Keyring;
 use crate::phase::Watch;
 use crate::reply::{self, Reply, ReplyBody, Whole};
 use crate::route::{Route, route};
+use crate::sending::{Manner, Sending};
 use crate::stream::Events;
 use crate::streams::Streams;
 use crate::{Backend, BoxFuture, Model, Options, Refusal, chat, responses, resume};
@@ -38,21 +41,51 @@ pub(crate) struct App {
 #[derive(Clone)]
 pub(crate) struct Handler {
     app: Arc<App>,
+    desk: Arc<Desk>,
+}
+
+/// What the requests of a connection leave for it.
+#[derive(Default)]
+struct Desk {
     /// A response was sent while its request's body was still coming.
-    unread: Arc<AtomicBool>,
+    unread: AtomicBool,
+    /// A response that hyper is not to send.
+    sending: Mutex<Option<Sending>>,
+}
+
+/// What a request is answered with.
+enum Answer {
+    Whole(Response<ReplyBody>),
+    Events(Response<()>, Box<Events>),
 }
 
 impl Handler {
     pub(crate) fn new(app: Arc<App>) -> Self {
         Self {
             app,
-            unread: Arc::default(),
+            desk: Arc::default(),
         }
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.app.options
+    }
+
+    /// The event stream that answers the last request, once it has begun. The request stays unanswered for hyper.
+    pub(crate) fn take_sending(&self) -> Option<Sending> {
+        self.desk.sending().take()
     }
 
     /// Whether the client may still be sending a body that nobody wants.
     pub(crate) fn left_something_unread(&self) -> bool {
-        self.unread.load(Ordering::Relaxed)
+        self.desk.unread.load(Ordering::Relaxed)
+    }
+}
+
+impl Desk {
+    fn sending(&self) -> MutexGuard<'_, Option<Sending>> {
+        // Nothing that is done under this lock can panic half way.
+        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -63,16 +96,23 @@ impl Service<Request<Incoming>> for Handler {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let handler = self.clone();
-        Box::pin(async move { Ok(handler.respond(request).await) })
+        Box::pin(async move {
+            if let Some(response) = handler.respond(request).await {
+                return Ok(response);
+            }
+            // The connection takes what is on its desk, and drops this with all that hyper has of the request.
+            pending().await
+        })
     }
 }
 
 impl Handler {
-    async fn respond(&self, request: Request<Incoming>) -> Response<ReplyBody> {
+    /// The response, unless it is left on the desk.
+    async fn respond(&self, request: Request<Incoming>) -> Option<Response<ReplyBody>> {
         let (head, body) = request.into_parts();
         let mut body = Intake::new(body);
         let mut exchange = Exchange::begin(&head.method, head.uri.path());
-        let request_id = HeaderValue::from_str(exchange.id());
+        let request_id = HeaderValue::from_str(exchange.id()).ok();
 
         let span = exchange.span().clone();
         let answering = AssertUnwindSafe(answer(&self.app, &head, &mut body, &mut exchange));
@@ -87,28 +127,32 @@ impl Handler {
             });
 
         let mut response = self.write(outcome, exchange);
-        if let Ok(id) = request_id {
-            response
-                .headers_mut()
-                .insert(HeaderName::from_static("x-request-id"), id);
+        let headers = response.headers_mut();
+        if let Some(id) = request_id {
+            headers.insert(HeaderName::from_static("x-request-id"), id);
         }
         if !body.is_complete() {
-            self.unread.store(true, Ordering::Relaxed);
-            response
-                .headers_mut()
-                .insert(CONNECTION, HeaderValue::from_static("close"));
+            self.desk.unread.store(true, Ordering::Relaxed);
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        response
+        match response {
+            Answer::Whole(response) => Some(response),
+            Answer::Events(response, events) => {
+                let sending = Sending::new(&response, events, Manner::of(&head));
+                *self.desk.sending() = Some(sending);
+                None
+            }
+        }
     }
 
-    fn write(&self, outcome: Result<Reply, Refusal>, mut exchange: Exchange) -> Response<ReplyBody> {
+    fn write(&self, outcome: Result<Reply, Refusal>, mut exchange: Exchange) -> Answer {
         let response = match outcome {
             Ok(Reply::Live(live)) => {
                 exchange.committed(200);
-                let stream = live.follow.log().id();
-                let mut response = reply::events(Events::new(*live, exchange, self.app.options.keepalive));
-                reply::name_stream(&mut response, stream);
-                return response;
+                let mut response = reply::events();
+                reply::name_stream(&mut response, live.follow.log().id());
+                let events = Events::new(*live, exchange, self.app.options.keepalive);
+                return Answer::Events(response, Box::new(events));
             }
             Ok(Reply::Whole(Whole { json, stream })) => {
                 let mut response = reply::json(StatusCode::OK, json);
@@ -120,7 +164,16 @@ impl Handler {
             Err(refusal) => reply::refusal(&refusal),
         };
         exchange.answered(response.status().as_u16(), response.body().len());
-        response
+        Answer::Whole(response)
+    }
+}
+
+impl Answer {
+    fn headers_mut(&mut self) -> &mut HeaderMap {
+        match self {
+            Self::Whole(response) => response.headers_mut(),
+            Self::Events(response, _) => response.headers_mut(),
+        }
     }
 }
 

@@ -1,15 +1,14 @@
 //! The body of an event stream: a reader of the log, that pulls when the socket has room and only then.
 //!
-//! hyper asks for the next piece when it has place for it, so no queue stands between log and socket: at most
-//! about [`PIECE`] bytes and one batch here, what hyper is willing to buffer (see `connection`) and the kernel's socket
-//! buffer. When the client leaves, hyper drops this, and with it the reader's attendance; the stream itself stays.
+//! The next piece is asked for when the one before is sent, so no queue stands between log and socket: at most about
+//! [`PIECE`] bytes, one batch here, and the kernel's socket buffer. When the client leaves, this is dropped, and with it
+//! the reader's attendance; the stream itself stays.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use aurora_chat::Verdict;
-use bytes::Bytes;
 use tokio::time::{Instant, Sleep};
 
 use crate::exchange::Exchange;
@@ -62,32 +61,27 @@ impl Events {
         self.over
     }
 
-    /// The next bytes for the socket; `None` after the end.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if self.over {
-            return Poll::Ready(None);
-        }
-        let mut out = std::mem::take(&mut self.first);
-        self.fill(cx, &mut out);
-        if out.is_empty() && !self.over && self.silence.poll_broken(cx) {
+    /// Appends the next bytes for the socket. Ready if there are some, or if it [is over](Self::is_over).
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<()> {
+        let before = out.len();
+        out.append(&mut self.first);
+        self.fill(cx, before + PIECE, out);
+        if out.len() == before && !self.over && self.silence.poll_broken(cx) {
             // The log is looked at whenever this is polled, so a wake-up that was lost costs this long at most.
-            keepalive(&mut out);
+            keepalive(out);
         }
-        if !out.is_empty() {
+        if out.len() > before {
             self.silence.last_sign = Instant::now();
-            self.exchange.sent(out.len());
-            return Poll::Ready(Some(out.into()));
+            self.exchange.sent(out.len() - before);
+        } else if !self.over {
+            return Poll::Pending;
         }
-        if self.over {
-            Poll::Ready(None)
-        } else {
-            Poll::Pending
-        }
+        Poll::Ready(())
     }
 
-    /// Takes what the log has, within the bounds of one piece.
-    fn fill(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) {
-        while out.len() < PIECE && !self.over {
+    /// Takes what the log has, until `out` is as long as `enough`.
+    fn fill(&mut self, cx: &mut Context<'_>, enough: usize, out: &mut Vec<u8>) {
+        while out.len() < enough && !self.over {
             match self.follow.poll(cx) {
                 Poll::Ready(Ok(true)) => {
                     self.exchange.first_token();

@@ -1,0 +1,260 @@
+//! An event stream on its way to its client, after hyper has read the request: the response's head, then the events as
+//! HTTP chunks, straight from the log to the socket.
+//!
+//! hyper holds 16 KiB for as long as a connection lives, of which an open stream needs nothing, and passes each event
+//! through three layers. So it is let go when a stream begins, and comes back for the next request (see `connection`).
+//! What is here is the least of RFC 9112: one head, the chunked coding (§7.1), and that a client hangs up. No request is
+//! read here, and no other response is written.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::SystemTime;
+
+use http::header::{CONNECTION, HeaderMap};
+use http::{Method, Response, Version, request};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::patience::Patient;
+use crate::stream::Events;
+
+/// Room for the line before a chunk: the digits of any length, and the line's end.
+const CHUNK_LINE: usize = 2 * size_of::<usize>() + 2;
+
+/// A buffer that has grown beyond this for a large piece is given back with it.
+const MAX_KEPT: usize = 1024;
+
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// How a response of unknown length has to be written for its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Manner {
+    /// `HEAD`: no body.
+    head_only: bool,
+    /// HTTP/1.1. A body for HTTP/1.0 ends with its connection (RFC 9112 §6.1).
+    chunked: bool,
+    keep_alive: bool,
+}
+
+/// A response under way.
+pub(crate) struct Sending {
+    /// Bytes for the socket, of which those before `at` are sent.
+    out: Vec<u8>,
+    at: usize,
+    /// Where more comes from.
+    events: Option<Box<Events>>,
+    manner: Manner,
+}
+
+impl Manner {
+    /// As this request wants it.
+    pub(crate) fn of(request: &request::Parts) -> Self {
+        let chunked = request.version >= Version::HTTP_11;
+        Self {
+            head_only: request.method == Method::HEAD,
+            chunked,
+            keep_alive: chunked && !says_close(&request.headers),
+        }
+    }
+}
+
+impl Sending {
+    /// The response that begins with this head.
+    pub(crate) fn new(head: &Response<()>, events: Box<Events>, manner: Manner) -> Self {
+        let keep_alive = manner.keep_alive && !says_close(head.headers());
+        let manner = Manner { keep_alive, ..manner };
+        Self {
+            out: write_head(head, manner, SystemTime::now()),
+            at: 0,
+            events: Some(events).filter(|_| !manner.head_only),
+            manner,
+        }
+    }
+
+    /// Whether another request may come on the same connection.
+    pub(crate) fn keeps_alive(&self) -> bool {
+        self.manner.keep_alive
+    }
+
+    /// Lets no other request come after this response.
+    pub(crate) fn close_after(&mut self) {
+        self.manner.keep_alive = false;
+    }
+
+    /// Writes what there is, as far as the socket takes it, and is ready after the last byte.
+    ///
+    /// # Errors
+    /// The client is gone, or has not taken a byte for the time that it is given.
+    pub(crate) fn poll<T>(&mut self, cx: &mut Context<'_>, socket: &mut Patient<T>) -> Poll<io::Result<()>>
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+    {
+        socket.poll_left(cx)?;
+        loop {
+            while self.at < self.out.len() {
+                match ready!(Pin::new(&mut *socket).poll_write(cx, &self.out[self.at..]))? {
+                    0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    written => self.at += written,
+                }
+            }
+            self.out.clear();
+            self.at = 0;
+            self.out.shrink_to(MAX_KEPT);
+            if self.events.is_none() {
+                return Poll::Ready(Ok(()));
+            }
+            ready!(self.poll_piece(cx));
+        }
+    }
+
+    /// Appends the next piece of the body, if there is one now.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(events) = &mut self.events else {
+            return Poll::Ready(());
+        };
+        let line = if self.manner.chunked { CHUNK_LINE } else { 0 };
+        let start = self.out.len();
+        let data = start + line;
+        self.out.resize(data, 0);
+        if events.poll(cx, &mut self.out).is_pending() {
+            self.out.truncate(start);
+            return Poll::Pending;
+        }
+        let is_over = events.is_over();
+        if self.manner.chunked {
+            frame(&mut self.out, data, is_over);
+        }
+        if is_over {
+            self.events = None;
+        }
+        Poll::Ready(())
+    }
+}
+
+/// Makes a chunk of what begins at `data`, behind as much room as its line may need.
+fn frame(out: &mut Vec<u8>, data: usize, is_last: bool) {
+    match out.len() - data {
+        // A chunk without data would be the last one.
+        0 => out.truncate(data - CHUNK_LINE),
+        len => {
+            let line = format!("{len:X}\r\n");
+            let room = data - CHUNK_LINE..data - line.len();
+            out[room.end..data].copy_from_slice(line.as_bytes());
+            out.drain(room);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+    if is_last {
+        out.extend_from_slice(LAST_CHUNK);
+    }
+}
+
+fn write_head(head: &Response<()>, manner: Manner, now: SystemTime) -> Vec<u8> {
+    let status = head.status();
+    let reason = status.canonical_reason().unwrap_or_default();
+    let mut out = format!("HTTP/1.1 {} {reason}\r\n", status.as_str()).into_bytes();
+    let mut field = |name: &str, value: &[u8]| {
+        for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+            out.extend_from_slice(part);
+        }
+    };
+    for (name, value) in head.headers() {
+        field(name.as_str(), value.as_bytes());
+    }
+    if manner.chunked {
+        field("transfer-encoding", b"chunked");
+    }
+    if !manner.keep_alive && !says_close(head.headers()) {
+        field("connection", b"close");
+    }
+    field("date", httpdate::fmt_http_date(now).as_bytes());
+    out.extend_from_slice(b"\r\n");
+    out
+}
+
+/// Whether one side wants the connection closed after this (RFC 9112 §9.6).
+fn says_close(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(CONNECTION).iter();
+    let mut options = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    options.any(|option| option.trim().eq_ignore_ascii_case("close"))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderValue, Request};
+
+    use super::*;
+
+    fn manner(method: Method, version: Version, connection: &'static str) -> Manner {
+        let mut request = Request::new(());
+        *request.method_mut() = method;
+        *request.version_mut() = version;
+        request
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static(connection));
+        Manner::of(&request.into_parts().0)
+    }
+
+    #[test]
+    fn the_request_decides_how_the_body_is_framed() {
+        let of = |head_only, chunked, keep_alive| Manner {
+            head_only,
+            chunked,
+            keep_alive,
+        };
+        for (method, version, connection, expected) in [
+            (Method::POST, Version::HTTP_11, "", of(false, true, true)),
+            (Method::GET, Version::HTTP_11, "x, Close", of(false, true, false)),
+            (
+                Method::GET,
+                Version::HTTP_10,
+                "keep-alive",
+                of(false, false, false),
+            ),
+            (Method::HEAD, Version::HTTP_11, "", of(true, true, true)),
+        ] {
+            assert_eq!(manner(method, version, connection), expected, "{connection}");
+        }
+    }
+
+    #[test]
+    fn a_head_is_written_as_it_is_with_what_only_the_connection_knows() {
+        let mut head = Response::new(());
+        head.headers_mut()
+            .insert("x-stream-id", HeaderValue::from_static("abc"));
+        let write = |manner| {
+            let bytes = write_head(&head, manner, SystemTime::UNIX_EPOCH);
+            String::from_utf8(bytes).expect("text")
+        };
+        assert_eq!(
+            write(manner(Method::POST, Version::HTTP_11, "")),
+            "HTTP/1.1 200 OK\r\nx-stream-id: abc\r\ntransfer-encoding: chunked\r\n\
+             date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n"
+        );
+        assert_eq!(
+            write(manner(Method::POST, Version::HTTP_10, "")),
+            "HTTP/1.1 200 OK\r\nx-stream-id: abc\r\nconnection: close\r\n\
+             date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn a_piece_becomes_one_chunk_behind_what_is_there() {
+        let framed = |data: &[u8], is_last| {
+            let mut out = b"head".to_vec();
+            out.extend_from_slice(&[0; CHUNK_LINE]);
+            let start = out.len();
+            out.extend_from_slice(data);
+            frame(&mut out, start, is_last);
+            String::from_utf8(out).expect("text")
+        };
+        assert_eq!(
+            framed(b"0123456789abcdef", false),
+            "head10\r\n0123456789abcdef\r\n"
+        );
+        assert_eq!(framed(b"x", true), "head1\r\nx\r\n0\r\n\r\n");
+        assert_eq!(framed(b"", true), "head0\r\n\r\n");
+    }
+}
