@@ -39,7 +39,7 @@ use self::{
     thread::{Group, Tails, Thread},
 };
 use crate::{
-    Error, Log, MAX_RECORD, NewStream, Owner, State, Store, StreamId, Usage, Writer,
+    Begun, Error, Log, MAX_RECORD, NewStream, Owner, State, Store, StreamId, Usage, Writer,
     blocks::Blocks,
     catalog::{Catalog, Limits},
     lock::lock,
@@ -168,7 +168,7 @@ impl Disk {
         })
     }
 
-    async fn create_stream(&self, new: NewStream) -> Result<Box<dyn Writer>, Error> {
+    async fn begin_stream(&self, new: NewStream) -> Result<Begun, Error> {
         let len = new.header.len();
         if len > MAX_RECORD {
             return Err(Error::RecordTooLarge {
@@ -184,16 +184,19 @@ impl Disk {
             catalog.check_room(&id, len as u64)?;
             catalog.admit(id, owner, stream.clone(), 0);
         }
-        // Made first: should the caller give up waiting, its going leaves an orphan.
-        let mut writer = Box::new(DiskWriter::new(self.shared.clone(), stream.clone()));
-        match self.shared.ask(|done| Job::Create { stream, done }).await {
-            Ok(()) => Ok(writer),
-            Err(error) => {
-                writer.forget();
-                let _ = lock(&self.shared.catalog).remove(&id, &owner, SystemTime::now());
-                Err(error)
-            }
+        let (done, answer) = oneshot::channel();
+        let job = Job::Create {
+            stream: stream.clone(),
+            done,
+        };
+        if let Err(error) = self.shared.queue.push(job) {
+            let _ = lock(&self.shared.catalog).remove(&id, &owner, SystemTime::now());
+            return Err(error);
         }
+        Ok(Begun {
+            writer: Box::new(DiskWriter::new(self.shared.clone(), stream)),
+            stored: Box::pin(async move { answer.await.unwrap_or(Err(Error::Closed)) }),
+        })
     }
 
     async fn adopt_stream(&self, id: &StreamId) -> Result<Box<dyn Writer>, Error> {
@@ -208,8 +211,8 @@ impl Disk {
 }
 
 impl Store for Disk {
-    fn create(&self, new: NewStream) -> BoxFuture<'_, Result<Box<dyn Writer>, Error>> {
-        Box::pin(self.create_stream(new))
+    fn begin(&self, new: NewStream) -> BoxFuture<'_, Result<Begun, Error>> {
+        Box::pin(self.begin_stream(new))
     }
 
     fn open<'a>(&'a self, id: &'a StreamId, owner: &'a Owner) -> BoxFuture<'a, Result<Arc<dyn Log>, Error>> {

@@ -52,4 +52,4 @@ pub use disk::{Disk, Fsync, Options as DiskOptions};
 pub use error::Error;
 pub use id::{Cursor, Owner, ParseError, StreamId};
 pub use memory::{Memory, Options as MemoryOptions};
-pub use store::{Log, MAX_LAST, MAX_RECORD, NewStream, Reader, State, Store, Usage, Writer};
+pub use store::{Begun, Log, MAX_LAST, MAX_RECORD, NewStream, Reader, State, Store, Usage, Writer};

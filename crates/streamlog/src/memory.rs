@@ -13,7 +13,7 @@ use std::{
 use futures_core::future::BoxFuture;
 
 use crate::{
-    Error, Log, MAX_RECORD, NewStream, Owner, Store, StreamId, Usage, Writer,
+    Begun, Error, Log, MAX_RECORD, NewStream, Owner, Store, StreamId, Usage, Writer,
     catalog::{Catalog, Limits},
     lock::lock,
 };
@@ -69,7 +69,7 @@ impl Memory {
         }
     }
 
-    fn create_now(&self, new: NewStream) -> Result<Box<dyn Writer>, Error> {
+    fn begin_now(&self, new: NewStream) -> Result<Begun, Error> {
         if new.header.len() > MAX_RECORD {
             return Err(Error::RecordTooLarge {
                 len: new.header.len(),
@@ -85,7 +85,10 @@ impl Memory {
             catalog.admit(id, owner, stream.clone(), bytes);
             Ok(())
         })?;
-        Ok(Box::new(MemoryWriter::new(self.shared.clone(), stream)))
+        Ok(Begun {
+            writer: Box::new(MemoryWriter::new(self.shared.clone(), stream)),
+            stored: ready(Ok(())),
+        })
     }
 }
 
@@ -96,8 +99,8 @@ impl Default for Memory {
 }
 
 impl Store for Memory {
-    fn create(&self, new: NewStream) -> BoxFuture<'_, Result<Box<dyn Writer>, Error>> {
-        ready(self.create_now(new))
+    fn begin(&self, new: NewStream) -> BoxFuture<'_, Result<Begun, Error>> {
+        ready(self.begin_now(new))
     }
 
     fn open<'a>(&'a self, id: &'a StreamId, owner: &'a Owner) -> BoxFuture<'a, Result<Arc<dyn Log>, Error>> {

@@ -40,17 +40,36 @@ pub struct NewStream {
 /// until the whole stream expires or is removed. Open streams do not expire. Every call that names a stream on behalf of
 /// somebody takes that somebody's [`Owner`], so that no path can forget to check it.
 pub trait Store: Send + Sync + fmt::Debug {
-    /// Begins a stream and gives it its writer.
+    /// Begins a stream. Its writer is there as soon as the store has taken the stream, and what it flushes is stored together
+    /// with the beginning, in one go; that the stream is [stored](Begun::stored) may take longer.
     ///
     /// # Errors
     ///
     /// [`Error::Full`] when streams that are still open fill the store, [`Error::Exists`] for an id that is taken,
-    /// [`Error::RecordTooLarge`] for the header, [`Error::Io`] where the store cannot write.
+    /// [`Error::RecordTooLarge`] for the header, [`Error::Closed`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Whoever drops it, or what it gave, may leave an orphan that nobody knows of.
+    fn begin(&self, new: NewStream) -> BoxFuture<'_, Result<Begun, Error>>;
+
+    /// Begins a stream and waits until it is stored.
+    ///
+    /// # Errors
+    ///
+    /// As for [`begin`](Self::begin), and [`Error::Io`] where the store cannot write.
     ///
     /// # Cancel safety
     ///
     /// A stream whose creation was cancelled may exist all the same, as an orphan that nobody knows of.
-    fn create(&self, new: NewStream) -> BoxFuture<'_, Result<Box<dyn Writer>, Error>>;
+    fn create(&self, new: NewStream) -> BoxFuture<'_, Result<Box<dyn Writer>, Error>> {
+        let begun = self.begin(new);
+        Box::pin(async move {
+            let Begun { writer, stored } = begun.await?;
+            stored.await?;
+            Ok(writer)
+        })
+    }
 
     /// Looks a stream up for `owner`.
     ///
@@ -96,6 +115,24 @@ pub trait Store: Send + Sync + fmt::Debug {
     ///
     /// It is the call itself that closes: dropping the future only gives up waiting for the end.
     fn close(&self) -> BoxFuture<'_, Result<(), Error>>;
+}
+
+/// A stream that [has begun](Store::begin).
+pub struct Begun {
+    /// Its writer.
+    pub writer: Box<dyn Writer>,
+    /// Resolves when the stream is as safe as the store promises: whoever is given its name before that may find nothing of
+    /// it after a restart. [`Error::Io`] if it could not be stored, or [`Error::Closed`]; then there is no such stream, and
+    /// its writer gives the same error. Dropping it only gives up waiting.
+    pub stored: BoxFuture<'static, Result<(), Error>>,
+}
+
+impl fmt::Debug for Begun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Begun")
+            .field("writer", &self.writer)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The one writer of a stream. Dropped before [`finish`](Self::finish), it leaves an orphan, which holds what was flushed.

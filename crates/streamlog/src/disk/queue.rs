@@ -104,11 +104,18 @@ struct State {
 impl Queue {
     /// Hands a job over, whatever waits already. For jobs of which a stream or a caller has one at a time.
     pub(super) fn push(&self, job: Job) -> Result<(), Error> {
+        self.push_all([job])
+    }
+
+    /// Hands jobs over that the thread takes together.
+    pub(super) fn push_all(&self, jobs: impl IntoIterator<Item = Job>) -> Result<(), Error> {
         let mut state = lock(&self.state);
         if state.is_closed {
             return Err(Error::Closed);
         }
-        state.push(job);
+        for job in jobs {
+            state.push(job);
+        }
         drop(state);
         self.more.notify_one();
         Ok(())

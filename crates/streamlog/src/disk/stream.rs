@@ -221,11 +221,6 @@ impl DiskWriter {
         self.next_seq = self.stream.inner().tail.next_seq();
     }
 
-    /// The stream has not come to be.
-    pub(super) fn forget(&mut self) {
-        self.is_done = true;
-    }
-
     fn push(&mut self, record: &[u8]) -> u64 {
         self.bytes += self.packer.push(record) as u64;
         self.next_seq += 1;
@@ -250,21 +245,22 @@ impl DiskWriter {
             });
         }
         self.check()?;
-        // A stream ends once, so that what it adds beyond the bound of the queue is bounded too.
+        let stream = &self.stream;
         let packed = mem::take(&mut self.packer.pending);
-        if !packed.pieces.is_empty() {
-            self.shared.queue.push(Job::Records {
-                stream: self.stream.clone(),
-                packed,
-            })?;
-        }
+        let records = (!packed.pieces.is_empty()).then(|| Job::Records {
+            stream: stream.clone(),
+            packed,
+        });
         let (done, answer) = oneshot::channel();
-        self.shared.queue.push(Job::Finish {
-            stream: self.stream.clone(),
+        let end = Job::Finish {
+            stream: stream.clone(),
             footer: Bytes::copy_from_slice(footer),
             at: SystemTime::now(),
             done,
-        })?;
+        };
+        // Together, so that no flush of the disk falls between them. A stream ends once, so that what it adds beyond the bound
+        // of the queue is bounded too.
+        self.shared.queue.push_all(records.into_iter().chain([end]))?;
         Ok(answer)
     }
 }

@@ -254,3 +254,51 @@ async fn a_writer_that_gives_up_waiting_leaves_an_orphan() {
     store.adopt(&id).await.unwrap().finish(b"").await.unwrap();
     assert!(matches!(open(&store, id).await.state(), State::Finished { .. }));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_answer_takes_one_flush_with_its_beginning_and_its_end() {
+    let folder = Folder::new();
+    let medium = Faulty::new();
+    let store = Disk::open_on(folder.path(), durable(), medium.clone()).unwrap();
+    let mut first = store.create(new_stream()).await.unwrap();
+    medium.set_stuck(true);
+    write(&mut *first, [record(0)]).await;
+    let before = medium.syncs.load(Ordering::SeqCst);
+    // While the disk is busy with another stream, all of this comes.
+    let Begun { mut writer, stored } = store.begin(new_stream()).await.unwrap();
+    let log = writer.log();
+    write(&mut *writer, (0..10).map(record)).await;
+    let finished = writer.finish(b"end");
+    assert_eq!(log.next_seq(), 0, "nothing is shown that is not stored");
+    medium.set_stuck(false);
+    finished.await.unwrap();
+    stored.await.unwrap();
+    assert_eq!(log.next_seq(), 10);
+    let syncs = medium.syncs.load(Ordering::SeqCst) - before;
+    assert!(
+        syncs <= 2,
+        "one for what was under way, and one for all of it: {syncs}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_could_not_begin_has_no_records() {
+    let folder = Folder::new();
+    let medium = Faulty::new();
+    let store = Disk::open_on(folder.path(), durable(), medium.clone()).unwrap();
+    let other = store.create(new_stream()).await.unwrap();
+    medium.room.store(30, Ordering::SeqCst);
+    let Begun { mut writer, stored } = store.begin(new_stream()).await.unwrap();
+    let id = writer.id();
+    assert!(matches!(stored.await, Err(Error::Io { .. })));
+    medium.room.store(u64::MAX, Ordering::SeqCst);
+    writer.append(b"without a beginning").unwrap();
+    assert!(matches!(writer.flush().await, Err(Error::Io { .. })));
+    assert!(matches!(writer.finish(b"").await, Err(Error::Io { .. })));
+    assert!(matches!(store.open(&id, &OWNER).await, Err(Error::Unknown)));
+    assert_eq!(store.orphans().await.unwrap(), []);
+    other.finish(b"").await.unwrap();
+    drop(store);
+    let store = Disk::open(folder.path(), durable()).unwrap();
+    assert!(matches!(store.open(&id, &OWNER).await, Err(Error::Unknown)));
+}

@@ -2,7 +2,7 @@
 //! that what they were told stays true. Frames of theirs may lie at the segment's end, whole and never shown. They are cut off;
 //! where that fails too, every later segment says at its start where that one ends, until it could be cut.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::SystemTime};
 
 use super::Thread;
 use crate::{
@@ -106,7 +106,13 @@ impl Thread {
     /// Tells whoever gave the job that it could not be done.
     pub(super) fn refuse(&mut self, job: Job, error: &Error) {
         match job {
-            Job::Create { done, .. } | Job::Adopt { done, .. } | Job::Remove { done, .. } => {
+            Job::Create { stream, done } => {
+                // What its writer has flushed since has nothing to belong to.
+                stream.stop(error.clone());
+                let _ = lock(&self.shared.catalog).remove(&stream.id, &stream.owner, SystemTime::now());
+                let _ = done.send(Err(error.clone()));
+            }
+            Job::Adopt { done, .. } | Job::Remove { done, .. } => {
                 let _ = done.send(Err(error.clone()));
             }
             Job::Records { stream, packed } => {
