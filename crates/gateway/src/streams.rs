@@ -17,8 +17,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use aurora_streamlog::{Error, Log, NewStream, Owner, State, Store, StreamId};
+use aurora_streamlog::{Begun, Error, Log, NewStream, Owner, State, Store, StreamId};
+use futures_util::FutureExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use crate::Refusal;
 use crate::keys::Permit;
@@ -46,6 +49,8 @@ pub(crate) struct Streams {
     live: Arc<Mutex<HashMap<StreamId, Arc<Live>>>>,
     relays: TaskTracker,
     phase: Watch,
+    /// One for each stream that may be produced at a time.
+    places: Arc<Semaphore>,
     max_live: usize,
 }
 
@@ -62,6 +67,7 @@ struct Registered {
     id: StreamId,
     live: Arc<Live>,
     registry: Arc<Mutex<HashMap<StreamId, Arc<Live>>>>,
+    _place: OwnedSemaphorePermit,
     _permit: Permit,
 }
 
@@ -90,11 +96,13 @@ impl Streams {
             live: Arc::default(),
             relays: TaskTracker::new(),
             phase,
+            places: Arc::new(Semaphore::new(max_live.min(Semaphore::MAX_PERMITS))),
             max_live,
         }
     }
 
-    /// Begins a stream: from here on its source is read whether anybody listens or not, within `terms`.
+    /// Begins a stream: from here on its source is read whether anybody listens or not, within `terms`. The stream is stored
+    /// when this returns, and what its source has said by then is at least on its way there.
     pub(crate) async fn begin(
         &self,
         id: StreamId,
@@ -108,9 +116,8 @@ impl Streams {
             permit,
             keep,
         } = terms;
-        if self.relays.len() >= self.max_live {
-            return Err(too_many(self.max_live));
-        }
+        let places = Arc::clone(&self.places).try_acquire_owned();
+        let place = places.map_err(|_| too_many(self.max_live))?;
         let new = NewStream {
             id,
             owner,
@@ -119,7 +126,8 @@ impl Streams {
         };
         // It is in the header, and nobody needs it while the answer is made.
         title.conversation = None;
-        let writer = self.store.create(new).await.map_err(|error| refusal(&error))?;
+        let begun = self.store.begin(new).await.map_err(|error| refusal(&error))?;
+        let Begun { writer, stored } = begun;
         let log = writer.log();
         let live = Live::new();
         let attendance = live.attend();
@@ -141,19 +149,23 @@ impl Streams {
             id,
             live,
             registry: Arc::clone(&self.live),
+            _place: place,
             _permit: permit,
         };
-        let span = tracing::info_span!("stream", %id);
-        self.relays.spawn(tracing::Instrument::instrument(
-            async move {
-                relay.await;
-                drop(registered);
-                if let Some(unkept) = unkept {
-                    unkept.await;
-                }
-            },
-            span,
-        ));
+        let producing = async move {
+            relay.await;
+            drop(registered);
+            if let Some(unkept) = unkept {
+                unkept.await;
+            }
+        };
+        let mut producing = Box::pin(producing.instrument(tracing::info_span!("stream", %id)));
+        // What its source has said by now goes to the store together with its beginning, and to the reader with the response's
+        // head. Of an answer that came at once, nothing is left for a task to do.
+        if (&mut producing).now_or_never().is_none() {
+            self.relays.spawn(producing);
+        }
+        stored.await.map_err(|error| refusal(&error))?;
         Ok(Visit { log, attendance })
     }
 

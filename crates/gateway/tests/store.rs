@@ -12,8 +12,8 @@ use aurora_chat::{Delta, End, FinishReason, Update};
 use aurora_client::Passage;
 use aurora_gateway::Options;
 use aurora_streamlog::{
-    Disk, DiskOptions, Error, Fsync, Log, Memory, MemoryOptions, NewStream, Owner, Store, StreamId, Usage,
-    Writer,
+    Begun, Disk, DiskOptions, Error, Fsync, Log, Memory, MemoryOptions, NewStream, Owner, Store, StreamId,
+    Usage, Writer,
 };
 use futures_core::future::BoxFuture;
 use futures_util::{StreamExt, stream};
@@ -75,11 +75,12 @@ fn disk_full() -> Error {
 }
 
 impl Store for Faulty {
-    fn create(&self, new: NewStream) -> BoxFuture<'_, Result<Box<dyn Writer>, Error>> {
+    fn begin(&self, new: NewStream) -> BoxFuture<'_, Result<Begun, Error>> {
         Box::pin(async move {
-            let inner = self.inner.create(new).await?;
+            let Begun { writer, stored } = self.inner.begin(new).await?;
             let fault = Arc::clone(&self.fault);
-            Ok(Box::new(FaultyWriter { inner, fault }) as Box<dyn Writer>)
+            let writer = Box::new(FaultyWriter { inner: writer, fault });
+            Ok(Begun { writer, stored })
         })
     }
 

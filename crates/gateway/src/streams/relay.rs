@@ -21,7 +21,7 @@ use crate::{BoxFuture, Refusal};
 
 /// How many passages are taken before what they said is handed to the store, and after how many bytes no further one is:
 /// far less than a writer buffers.
-const PASSAGES_PER_FLUSH: usize = 64;
+const PASSAGES_PER_FLUSH: usize = 256;
 const BYTES_PER_FLUSH: usize = 64 << 10;
 
 /// What comes this long after what came before is handed over at once, and not gathered: it comes at a pace, and most likely
@@ -29,7 +29,7 @@ const BYTES_PER_FLUSH: usize = 64 << 10;
 const APART: Duration = Duration::from_millis(5);
 
 /// How many flushes may follow each other before other tasks have their turn.
-const FLUSHES_PER_TURN: usize = 8;
+const FLUSHES_PER_TURN: usize = 2;
 
 /// What becomes of a stream that nobody reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
