@@ -6,6 +6,7 @@
 //! before clap sees the line.
 
 mod config;
+mod history;
 
 use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use crate::settings::{MAX_RETRIES, file, units};
 
 pub(crate) use config::ConfigCommand;
+pub(crate) use history::{ExportFormat, HistoryCommand};
 
 /// What was typed.
 #[derive(Debug, Parser)]
@@ -63,6 +65,12 @@ pub(crate) enum Command {
         /// Address and port to listen on [default: 127.0.0.1:8080]
         #[arg(long, value_name = "ADDR", value_parser = file::listen)]
         listen: Option<SocketAddr>,
+    },
+    /// List, show, search, export and remove conversations that were kept
+    History {
+        /// What to do [default: list]
+        #[command(subcommand)]
+        command: Option<HistoryCommand>,
     },
     /// List, pull and remove local models
     #[command(subcommand)]
@@ -388,6 +396,8 @@ Examples:
   aurora -f notes.txt --json \"list the open questions\"
   aurora -e http://127.0.0.1:9000/v1 -m some-model --record call.jsonl hello
   aurora replay call.jsonl --speed 10
+  aurora -c and at night?
+  aurora history search sky
   aurora serve --listen 127.0.0.1:8080
 
 Variables, each overridden by its flag:

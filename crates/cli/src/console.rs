@@ -89,6 +89,22 @@ fn east_asian(env: &Env) -> Result<bool> {
     }))
 }
 
+/// Whether what is printed on stdout may be coloured.
+///
+/// # Errors
+/// A variable that is not text.
+pub(crate) fn out_color(flags: &Common, env: &Env) -> Result<bool> {
+    let is_terminal = io::stdout().is_terminal() && !flags.plain && !flags.json;
+    color(flags.color.unwrap_or_default(), is_terminal, env)
+}
+
+/// The columns of the terminal that stdout is; 0 if that is not known.
+pub(crate) fn out_columns() -> usize {
+    ::console::Term::stdout()
+        .size_checked()
+        .map_or(0, |(_, columns)| usize::from(columns))
+}
+
 /// The columns of the terminal that stderr is; 0 if that is not known.
 pub(crate) fn columns() -> usize {
     ::console::Term::stderr()

@@ -48,7 +48,7 @@ pub fn line(text: &str) -> String {
 }
 
 /// Appends the harmless form of text that stands within one line, such as a cell of a table.
-pub(crate) fn within_line(text: &str, out: &mut String) {
+pub fn within_line(text: &str, out: &mut String) {
     for c in text.chars() {
         match c {
             '\n' | '\r' | '\t' => out.push(' '),

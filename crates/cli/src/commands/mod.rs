@@ -1,6 +1,6 @@
 //! The commands, one file each.
 
-use crate::args::{Cli, Command, Common};
+use crate::args::{Cli, Command, Common, HistoryCommand};
 use crate::problem::{Problem, Result};
 use crate::settings::{self, Env};
 use crate::{console, log};
@@ -8,6 +8,7 @@ use crate::{console, log};
 mod ask;
 mod config;
 mod continuing;
+mod history;
 mod model;
 mod replay;
 mod serve;
@@ -27,6 +28,10 @@ pub(crate) fn run(command: Command, flags: &Common) -> Result<u8> {
         Command::Ask { prompt } => ask::run(&prompt, flags, env),
         Command::Replay { file, speed } => replay::run(&file, speed, flags, env),
         Command::Serve { listen } => serve::run(&settings::load(flags, listen, env)?),
+        Command::History { command } => {
+            let list = HistoryCommand::List { number: 20 };
+            history::run(command.unwrap_or(list), flags, env)
+        }
         Command::Model(command) => model::run(&command, flags, &settings::load(flags, None, env)?),
         Command::Config(command) => config::run(command, flags, env),
         Command::Completions { shell } => completions(shell),

@@ -104,6 +104,33 @@ impl Moment {
     }
 }
 
+impl Answerer {
+    /// Both in one, `endpoint/model`; of an address without its scheme.
+    pub(crate) fn name(&self) -> String {
+        let endpoint = self
+            .endpoint
+            .split_once("://")
+            .map_or(self.endpoint.as_str(), |(_, rest)| rest);
+        format!("{endpoint}/{}", self.model)
+    }
+}
+
+#[cfg(test)]
+impl Heading {
+    /// One for tests of what is shown.
+    pub(crate) fn sample(id: &str, title: &str, answerer: Answerer) -> Self {
+        Self {
+            key: 1,
+            id: id.to_owned(),
+            title: title.to_owned(),
+            answerer,
+            created: Moment::default(),
+            updated: Moment::default(),
+            turns: 1,
+        }
+    }
+}
+
 impl Entry {
     /// A message that is said now.
     pub(crate) fn said(message: Message) -> Self {
@@ -175,7 +202,7 @@ pub(crate) fn title_of(prompt: &str) -> String {
 }
 
 /// The seams as they are written into the file and into exports.
-pub(super) fn seams_to_json(seams: &[Seam]) -> Value {
+pub(crate) fn seams_to_json(seams: &[Seam]) -> Value {
     seams
         .iter()
         .map(|seam| json!({"at": seam.at, "how": seam.how.as_str()}))
@@ -198,7 +225,7 @@ pub(super) fn seams_from_json(text: &str) -> Vec<Seam> {
 }
 
 /// The parts of a content that is not one text, in the form of the chat completions API; `None` of one that is.
-pub(super) fn parts_to_json(content: &Content) -> Option<Value> {
+pub(crate) fn parts_to_json(content: &Content) -> Option<Value> {
     let Content::Parts(parts) = content else {
         return None;
     };

@@ -76,10 +76,7 @@ impl History {
     /// There is none, or there are several (usage); the file cannot be read (configuration).
     pub(crate) fn resume(&self, id: Option<&str>) -> Result<Conversation> {
         let folder = self.folder()?;
-        let store = Store::open_existing(folder)?.ok_or_else(|| match id {
-            Some(id) => error::Error::Unknown(id.to_owned()),
-            None => error::Error::Empty,
-        })?;
+        let store = Store::open_existing(folder)?.ok_or_else(|| nothing(id))?;
         let heading = store.find(id)?;
         let kept = store.kept(&heading)?;
         let answered_now = store.is_being_answered(&heading)?;
@@ -89,6 +86,14 @@ impl History {
             kept,
             answered_now,
         ))
+    }
+}
+
+/// That there is no history, or no conversation of this id in it.
+pub(crate) fn nothing(id: Option<&str>) -> error::Error {
+    match id {
+        Some(id) => error::Error::Unknown(id.to_owned()),
+        None => error::Error::Empty,
     }
 }
 

@@ -6,6 +6,8 @@
 
 mod answers;
 mod commands;
+#[cfg(unix)]
+mod history;
 mod inputs;
 mod logs;
 mod pace;

@@ -1,0 +1,74 @@
+//! A conversation for people: who said what, when, and how each answer ended.
+
+use std::fmt::Write as _;
+
+use aurora_chat::{Content, Message, Part, Role};
+use aurora_render::visible::{self, Visible};
+
+use super::Look;
+use super::listing::{local, model, speaker};
+use crate::history::entry::{Entry, Heading};
+
+/// The whole of it. On a terminal what models and servers wrote is made harmless; elsewhere texts are as they were.
+pub(super) fn show(heading: &Heading, entries: &[Entry], look: Look) -> String {
+    let mut out = String::new();
+    let (id, title) = (look.paint("1", &heading.id), visible::line(&heading.title));
+    let _ = writeln!(out, "{id}  {title}");
+    let about = format!("{} · {}", local(heading.updated), visible::line(&model(heading)));
+    let _ = writeln!(out, "{}", look.paint("2", &about));
+    for entry in entries {
+        let _ = writeln!(out, "\n{}", look.paint("1;36", &title_of(entry)));
+        if look.reasoning && !entry.reasoning.is_empty() {
+            let reasoning = harmless(&entry.reasoning, look);
+            let _ = writeln!(out, "{}\n", look.paint("2", reasoning.trim_end()));
+        }
+        let text = harmless(&plain(&entry.message), look);
+        let line_break = if text.is_empty() || text.ends_with('\n') {
+            ""
+        } else {
+            "\n"
+        };
+        let _ = write!(out, "{text}{line_break}");
+    }
+    out
+}
+
+/// Who said it, when, and what is to be said of the answer.
+fn title_of(entry: &Entry) -> String {
+    let who = match (&entry.answer, entry.message.role) {
+        (Some(answer), Role::Assistant) => visible::line(&answer.answerer.name()),
+        (_, role) => speaker(role).to_owned(),
+    };
+    let mut title = format!("── {who} · {}", local(entry.created));
+    if let Some(answer) = &entry.answer {
+        for _ in &answer.seams {
+            title += " · continued by another request";
+        }
+        if let Some(remark) = answer.remark() {
+            let _ = write!(title, " · {}", visible::line(&remark));
+        }
+    }
+    title
+}
+
+/// The text, with what is no text named in its place.
+fn plain(message: &Message) -> String {
+    let Content::Parts(parts) = &message.content else {
+        return message.plain_text().into_owned();
+    };
+    let parts = parts.iter().map(|part| match part {
+        Part::Text(text) => text.clone(),
+        Part::Other(part) => format!("[{}]", super::export::describe(part)),
+    });
+    parts.collect::<Vec<_>>().join("\n")
+}
+
+fn harmless(text: &str, look: Look) -> String {
+    if !look.is_terminal {
+        return text.to_owned();
+    }
+    let (mut visible, mut out) = (Visible::default(), String::new());
+    visible.push(text, &mut out);
+    visible.finish(&mut out);
+    out
+}
