@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::code::Block;
 use crate::settings::{MAX_RETRIES, file, units};
 
 pub(crate) use config::ConfigCommand;
@@ -50,6 +51,21 @@ pub(crate) enum Command {
         /// The prompt; words are joined by spaces, and piped standard input is added after a blank line
         #[arg(value_name = "PROMPT", allow_negative_numbers = true)]
         prompt: Vec<String>,
+    },
+    /// Ask for code, and print nothing but what stands inside its fence, as it is generated
+    Code {
+        /// What the code is to do; words are joined by spaces, and piped standard input is added after a blank line
+        #[arg(value_name = "PROMPT", allow_negative_numbers = true)]
+        prompt: Vec<String>,
+        /// Write the code to this file once it is complete; until then, and if it never is, to FILE.partial
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Which of several code blocks: a number from 1, or all of them, one after the other
+        #[arg(long, value_name = "N|all", default_value = "1")]
+        block: Block,
+        /// Ask for this programming language, and take only code labelled with it, or with nothing
+        #[arg(long, value_name = "LANG", value_parser = language)]
+        lang: Option<String>,
     },
     /// Play a recording that --record made: the same answer, verdict and exit code
     Replay {
@@ -266,7 +282,9 @@ pub(crate) fn parse(line: Vec<OsString>) -> Result<Cli, clap::Error> {
 /// Whether this line, be it ever so wrong, asks for an answer as JSON lines, which always have an end.
 pub(crate) fn wants_events(line: &[OsString]) -> bool {
     let line = command_first(&Cli::command(), line.to_vec());
-    let answers = line.get(1).is_none_or(|word| word == "ask" || word == "replay");
+    let answers = line
+        .get(1)
+        .is_none_or(|word| ["ask", "code", "replay"].iter().any(|command| word == command));
     answers
         && line
             .iter()
@@ -362,6 +380,14 @@ fn stop(text: &str) -> Result<String, String> {
     }
 }
 
+fn language(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("is empty".to_owned()),
+        name if name.contains(char::is_whitespace) => Err("is one word, such as python".to_owned()),
+        name => Ok(name.to_owned()),
+    }
+}
+
 fn deadline(text: &str) -> Result<Timeout, String> {
     units::deadline(text).map(Timeout)
 }
@@ -394,6 +420,7 @@ Examples:
   aurora why is the sky blue
   git diff | aurora \"write a commit message\"
   aurora -f notes.txt --json \"list the open questions\"
+  aurora code --lang python -o primes.py \"print the first hundred primes\"
   aurora -e http://127.0.0.1:9000/v1 -m some-model --record call.jsonl hello
   aurora replay call.jsonl --speed 10
   aurora -c and at night?

@@ -116,9 +116,7 @@ pub(crate) fn refuse(message: &str) -> Result<()> {
         json: true,
         ..Style::default()
     };
-    Printer::new(style, io::stdout().lock(), io::stderr())
-        .problem(Duration::ZERO, "usage", message)
-        .map_err(|error| Problem::stdout(&error))
+    Printer::new(style, io::stdout().lock(), io::stderr()).problem(Duration::ZERO, "usage", message)
 }
 
 /// Writes the end of an answer that was cancelled before it was asked for; returns the exit code.
@@ -128,9 +126,7 @@ pub(crate) fn refuse(message: &str) -> Result<()> {
 pub(crate) fn cancelled(audience: &mut dyn Audience) -> Result<u8> {
     let end = End::cancelled();
     let code = end.verdict.exit_code();
-    audience
-        .update(Duration::ZERO, &Update::End(end))
-        .map_err(|error| Problem::stdout(&error))?;
+    audience.update(Duration::ZERO, &Update::End(end))?;
     Ok(code)
 }
 
@@ -274,10 +270,7 @@ fn deliver(from: &mut mpsc::Receiver<Told>, countdown: bool, audience: &mut dyn 
             }
             Told::Update(elapsed, update) => {
                 last = elapsed;
-                let verdict = audience
-                    .update(elapsed, &update)
-                    .map_err(|error| Problem::stdout(&error))?;
-                if let Some(verdict) = verdict {
+                if let Some(verdict) = audience.update(elapsed, &update)? {
                     return Ok(verdict.exit_code());
                 }
             }
@@ -286,9 +279,7 @@ fn deliver(from: &mut mpsc::Receiver<Told>, countdown: bool, audience: &mut dyn 
     // Only a panic ends the task without an end.
     let failure = Failure::new(FailureKind::Internal, BUG);
     let end = Update::End(End::failed(Fault::Server, failure));
-    audience
-        .update(last, &end)
-        .map_err(|error| Problem::stdout(&error))?;
+    audience.update(last, &end)?;
     Ok(1)
 }
 

@@ -9,6 +9,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
 mod args;
+mod code;
 mod commands;
 mod console;
 mod cpu;

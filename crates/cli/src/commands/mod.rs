@@ -1,11 +1,13 @@
 //! The commands, one file each.
 
 use crate::args::{Cli, Command, Common, HistoryCommand};
+use crate::code::Wanted;
 use crate::problem::{Problem, Result};
 use crate::settings::{self, Env};
 use crate::{console, log};
 
 mod ask;
+mod code;
 mod config;
 mod continuing;
 mod history;
@@ -19,13 +21,22 @@ mod serve;
 /// What keeps the command from running, as opposed to the verdict of an answer.
 pub(crate) fn run(command: Command, flags: &Common) -> Result<u8> {
     let env = Env::of_process();
-    if !matches!(command, Command::Ask { .. } | Command::Replay { .. }) {
-        // Those two do it by themselves: with --json, even a log that cannot be started is told in an `end`.
+    if !matches!(
+        command,
+        Command::Ask { .. } | Command::Code { .. } | Command::Replay { .. }
+    ) {
+        // Those do it by themselves: with --json, even a log that cannot be started is told in an `end`.
         refuse_record(flags)?;
         log::start(flags)?;
     }
     match command {
         Command::Ask { prompt } => ask::run(&prompt, flags, env),
+        Command::Code {
+            prompt,
+            output,
+            block,
+            lang,
+        } => code::run(&prompt, output.as_deref(), Wanted { block, lang }, flags, env),
         Command::Replay { file, speed } => replay::run(&file, speed, flags, env),
         Command::Serve { listen } => serve::run(&settings::load(flags, listen, env)?),
         Command::History { command } => {

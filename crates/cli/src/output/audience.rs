@@ -1,11 +1,12 @@
 //! What an answer is delivered to. [`Printer`](super::Printer) writes it; others look at it, keep it or change it on
 //! its way to a printer.
 
-use std::io;
 use std::time::Duration;
 
 use aurora_chat::{Start, Update, Verdict};
 use aurora_client::Prospect;
+
+use crate::problem::Result;
 
 /// Whoever an answer is delivered to, update by update, in the order of [`Update`]'s contract.
 pub(crate) trait Audience {
@@ -23,12 +24,12 @@ pub(crate) trait Audience {
     ///
     /// # Errors
     /// stdout cannot be written.
-    fn problem(&mut self, elapsed: Duration, kind: &str, message: &str) -> io::Result<()>;
+    fn problem(&mut self, elapsed: Duration, kind: &str, message: &str) -> Result<()>;
 
     /// Takes one update, which came `elapsed` after the request was made. Gives the verdict of this run with the end,
     /// which may be a stricter one than the source's.
     ///
     /// # Errors
     /// What it is written to cannot be written.
-    fn update(&mut self, elapsed: Duration, update: &Update) -> io::Result<Option<Verdict>>;
+    fn update(&mut self, elapsed: Duration, update: &Update) -> Result<Option<Verdict>>;
 }

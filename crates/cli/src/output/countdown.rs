@@ -89,15 +89,27 @@ impl Countdown {
         }
     }
 
-    /// What puts a notice in the place of the last one, for stderr. Empty where there is no room.
+    /// What puts a notice about silence in the place of the last one, for stderr. Empty where there is no room.
     pub(super) fn show(&mut self, silent: Duration, prospect: Option<Prospect>, dim: bool) -> String {
+        self.put(forms(silent, prospect), dim)
+    }
+
+    /// As [`Countdown::show`], about how much of the answer was written to a file.
+    pub(super) fn progress(&mut self, lines: u64, bytes: u64, dim: bool) -> String {
+        self.put(
+            vec![format!("{lines} lines, {bytes} bytes"), format!("{lines} lines")],
+            dim,
+        )
+    }
+
+    fn put(&mut self, forms: Vec<String>, dim: bool) -> String {
         let mut bytes = self.clear().to_owned();
         if self.place == Place::Nowhere {
             return bytes;
         }
         let lead = if self.column.is_at_start() { "" } else { " " };
         let room = self.column.free().unwrap_or(0);
-        let fitting = forms(silent, prospect)
+        let fitting = forms
             .into_iter()
             .map(|form| format!("{lead}({form})"))
             .find(|form| form.len() <= room);

@@ -57,6 +57,7 @@ impl<O: Write, E: Write> Json<O, E> {
     pub(super) fn delta(&mut self, delta: &Delta) -> io::Result<()> {
         self.ensure_started()?;
         match delta {
+            Delta::Text(text) if text.is_empty() => Ok(()),
             Delta::Text(text) => self.line("text", &[("text", json!(text))]),
             Delta::Reasoning(text) => self.line("reasoning", &[("text", json!(text))]),
             Delta::Refusal(text) => self.line("text", &[("text", json!(text)), ("refusal", json!(true))]),

@@ -4,11 +4,13 @@
 //! Pure: it writes to any [`Write`], is told the time, and knows of the terminal only what it is told. What goes wrong
 //! on stdout is returned; what goes wrong on stderr is nobody's to hear.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::time::Duration;
 
 use aurora_chat::{Delta, End, FinishReason, Start, Update, Usage, Verdict};
 use aurora_client::Prospect;
+
+use crate::problem::{Problem, Result};
 
 mod audience;
 mod column;
@@ -80,6 +82,13 @@ impl<O: Write, E: Write> Printer<O, E> {
             meter: Meter::default(),
         }
     }
+
+    /// Shows how much was written elsewhere, until the next update.
+    pub(crate) fn progress(&mut self, lines: u64, bytes: u64) {
+        if let Kind::Plain(plain) = &mut self.kind {
+            plain.progress(lines, bytes);
+        }
+    }
 }
 
 impl<O: Write, E: Write> Audience for Printer<O, E> {
@@ -104,10 +113,12 @@ impl<O: Write, E: Write> Audience for Printer<O, E> {
     }
 
     /// Writes an `end` in JSON lines, unless there was one.
-    fn problem(&mut self, elapsed: Duration, kind: &str, message: &str) -> io::Result<()> {
+    fn problem(&mut self, elapsed: Duration, kind: &str, message: &str) -> Result<()> {
         self.meter.elapsed = elapsed;
         match &mut self.kind {
-            Kind::Json(json) => json.problem(kind, message, &self.meter),
+            Kind::Json(json) => json
+                .problem(kind, message, &self.meter)
+                .map_err(|error| Problem::stdout(&error)),
             Kind::Plain(plain) => {
                 plain.clear();
                 Ok(())
@@ -116,21 +127,28 @@ impl<O: Write, E: Write> Audience for Printer<O, E> {
     }
 
     /// Writes the update and flushes it.
-    fn update(&mut self, elapsed: Duration, update: &Update) -> io::Result<Option<Verdict>> {
+    fn update(&mut self, elapsed: Duration, update: &Update) -> Result<Option<Verdict>> {
         self.meter.see(elapsed, update);
         if let Kind::Plain(plain) = &mut self.kind {
             plain.clear();
         }
         match (&mut self.kind, update) {
-            (Kind::Json(json), Update::Start(start)) => json.start(start)?,
-            (Kind::Json(json), Update::Delta(delta)) => json.delta(delta)?,
-            (Kind::Json(json), Update::Notice(notice)) => json.notice(notice)?,
-            (Kind::Json(json), Update::End(end)) => json.end(end, &self.meter)?,
-            (Kind::Plain(plain), Update::Start(start)) => plain.start(start),
-            (Kind::Plain(plain), Update::Delta(delta)) => plain.delta(delta)?,
-            (Kind::Plain(plain), Update::Notice(notice)) => plain.notice(notice),
-            (Kind::Plain(plain), Update::End(end)) => plain.end(end, &self.meter)?,
+            (Kind::Json(json), Update::Start(start)) => json.start(start),
+            (Kind::Json(json), Update::Delta(delta)) => json.delta(delta),
+            (Kind::Json(json), Update::Notice(notice)) => json.notice(notice),
+            (Kind::Json(json), Update::End(end)) => json.end(end, &self.meter),
+            (Kind::Plain(plain), Update::Start(start)) => {
+                plain.start(start);
+                Ok(())
+            }
+            (Kind::Plain(plain), Update::Delta(delta)) => plain.delta(delta),
+            (Kind::Plain(plain), Update::Notice(notice)) => {
+                plain.notice(notice);
+                Ok(())
+            }
+            (Kind::Plain(plain), Update::End(end)) => plain.end(end, &self.meter),
         }
+        .map_err(|error| Problem::stdout(&error))?;
         Ok(match update {
             Update::End(end) => Some(end.verdict),
             Update::Start(_) | Update::Delta(_) | Update::Notice(_) => None,

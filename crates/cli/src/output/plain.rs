@@ -58,6 +58,12 @@ impl<O: Write, E: Write> Plain<O, E> {
         self.err_raw(&notice);
     }
 
+    /// Shows how much of the answer was written to a file.
+    pub(super) fn progress(&mut self, lines: u64, bytes: u64) {
+        let notice = self.countdown.progress(lines, bytes, self.style.err_color);
+        self.err_raw(&notice);
+    }
+
     /// Takes the notice about silence away, which is to be done before anything else is written.
     pub(super) fn clear(&mut self) {
         let bytes = self.countdown.clear();

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "these are all tests, helpers included")]
 
 mod answers;
+mod code;
 mod commands;
 #[cfg(unix)]
 mod history;

@@ -1,0 +1,157 @@
+//! The code of an answer: an audience that lets a printer have only what stands inside the fences, or keeps it in a file.
+//!
+//! What is code and which of it is wanted is decided in [`extract`]; how a file comes to be whole or not at all, in
+//! [`partial`]. An answer that is complete and whose code is not gets a stricter verdict than its source gave: nothing
+//! incomplete ever exits with 0.
+
+use std::time::Duration;
+
+use aurora_chat::{Delta, End, Failure, FailureKind, Notice, Start, Update, Verdict};
+use aurora_client::Prospect;
+
+use crate::console;
+use crate::delivery::Console;
+use crate::output::Audience;
+use crate::problem::Result;
+
+mod extract;
+pub(crate) mod partial;
+
+pub(crate) use extract::{Block, Wanted};
+
+use extract::{Extract, Outcome};
+use partial::Partial;
+
+/// How long a progress notice stands before the next one takes its place.
+const PROGRESS: Duration = Duration::from_millis(200);
+
+/// Lets a printer have the code of an answer.
+#[derive(Debug)]
+pub(crate) struct CodeOnly<'a> {
+    extract: Extract,
+    file: Option<Partial>,
+    /// Whether stdout has the answer's events, text included, although the code goes to a file.
+    events: bool,
+    /// Whether anything of the answer has come, be it code or not.
+    begun: bool,
+    progress_due: Duration,
+    to: &'a mut Console,
+}
+
+impl<'a> CodeOnly<'a> {
+    /// Gives the wanted code of an answer `to` a printer or, if there is a file, to that; `events` are given to the
+    /// printer in either case.
+    pub(crate) fn new(wanted: Wanted, file: Option<Partial>, events: bool, to: &'a mut Console) -> Self {
+        Self {
+            extract: Extract::new(wanted),
+            file,
+            events,
+            begun: false,
+            progress_due: Duration::ZERO,
+            to,
+        }
+    }
+
+    fn text(&mut self, elapsed: Duration, text: &str) -> Result<()> {
+        if !std::mem::replace(&mut self.begun, true) {
+            // Prose is dropped, and yet it is what the time to the first token is about.
+            self.to
+                .update(elapsed, &Update::Delta(Delta::Text(String::new())))?;
+        }
+        let mut code = String::new();
+        let beyond = self.extract.push(text, &mut code);
+        if beyond {
+            self.warn(
+                elapsed,
+                "no_fence",
+                "no code fence in the first MiB of the answer, which is passed on as it is".to_owned(),
+            )?;
+        }
+        self.code(elapsed, code)
+    }
+
+    fn code(&mut self, elapsed: Duration, code: String) -> Result<()> {
+        if code.is_empty() {
+            return Ok(());
+        }
+        if let Some(file) = &mut self.file {
+            file.write(&code)?;
+            if !self.events {
+                if elapsed >= self.progress_due {
+                    self.progress_due = elapsed + PROGRESS;
+                    self.to.progress(file.lines(), file.bytes());
+                }
+                return Ok(());
+            }
+        }
+        self.to
+            .update(elapsed, &Update::Delta(Delta::Text(code)))
+            .map(drop)
+    }
+
+    fn warn(&mut self, elapsed: Duration, kind: &'static str, message: String) -> Result<()> {
+        let notice = Notice::Warning { kind, message };
+        self.to.update(elapsed, &Update::Notice(notice)).map(drop)
+    }
+
+    fn end(&mut self, elapsed: Duration, mut end: End) -> Result<Option<Verdict>> {
+        let mut code = String::new();
+        let outcome = self.extract.finish(&mut code);
+        self.code(elapsed, code)?;
+        let complete = end.verdict == Verdict::Complete;
+        match outcome {
+            Outcome::Whole => {}
+            Outcome::AsIs => {
+                if complete && self.begun {
+                    let message = "no code fence in the answer, which is passed on as it is";
+                    self.warn(elapsed, "no_fence", message.to_owned())?;
+                }
+            }
+            Outcome::More(message) => self.warn(elapsed, "more_blocks", message)?,
+            Outcome::Lacking(message) if complete => {
+                end.verdict = Verdict::Truncated;
+                end.failure = Some(Failure::new(FailureKind::UnexpectedEnd, message));
+            }
+            // The verdict says already that this is not all.
+            Outcome::Lacking(_) => {}
+        }
+        let told = self
+            .file
+            .take()
+            .map(|file| file.finish(end.verdict))
+            .transpose()?;
+        let verdict = self.to.update(elapsed, &Update::End(end))?;
+        if let Some(told) = told {
+            console::tell(&told);
+        }
+        Ok(verdict)
+    }
+}
+
+impl Audience for CodeOnly<'_> {
+    fn asked(&mut self, start: Start) {
+        self.to.asked(start);
+    }
+
+    fn resize(&mut self, columns: usize) {
+        self.to.resize(columns);
+    }
+
+    fn quiet(&mut self, silent: Duration, prospect: Option<Prospect>) {
+        self.to.quiet(silent, prospect);
+    }
+
+    fn problem(&mut self, elapsed: Duration, kind: &str, message: &str) -> Result<()> {
+        self.to.problem(elapsed, kind, message)
+    }
+
+    fn update(&mut self, elapsed: Duration, update: &Update) -> Result<Option<Verdict>> {
+        match update {
+            Update::Delta(Delta::Text(text) | Delta::Refusal(text)) => {
+                self.text(elapsed, text).map(|()| None)
+            }
+            Update::End(end) => self.end(elapsed, end.clone()),
+            Update::Start(_) | Update::Delta(_) | Update::Notice(_) => self.to.update(elapsed, update),
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! `aurora code`: one answer, of which only the code is given.
+
+use std::path::Path;
+
+use crate::args::Common;
+use crate::code::partial::Partial;
+use crate::code::{CodeOnly, Wanted};
+use crate::delivery;
+use crate::problem::Result;
+use crate::settings::Env;
+
+use super::ask;
+
+/// Asks, prints the code or writes it to a file, and returns the exit code of the verdict.
+///
+/// # Errors
+/// As `aurora ask`; the file cannot be written.
+pub(super) fn run(
+    words: &[String],
+    output: Option<&Path>,
+    wanted: Wanted,
+    flags: &Common,
+    env: Env,
+) -> Result<u8> {
+    delivery::with_printer(flags, env, |env, delivery, printer| {
+        let output = output.filter(|path| *path != Path::new("-"));
+        let file = output.map(Partial::open).transpose()?;
+        let instruction = instruction(wanted.lang.as_deref());
+        let system = flags.system.as_deref().unwrap_or(&instruction);
+        let mut code = CodeOnly::new(wanted, file, flags.json, printer);
+        ask::answer(words, Some(system), flags, env, delivery, &mut code)
+    })
+}
+
+/// What makes a model write code in a fence, where the caller has no instructions of their own.
+fn instruction(lang: Option<&str>) -> String {
+    let lang = lang.map_or_else(String::new, |lang| format!(" of {lang}, labelled as such"));
+    format!(
+        "Answer with exactly one fenced code block{lang}. It holds the whole code, ready to be saved as a file and used. \
+         Write nothing before and nothing after it; what has to be explained stands in comments."
+    )
+}

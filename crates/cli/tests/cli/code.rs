@@ -1,0 +1,158 @@
+//! `aurora code`: only code on stdout, whole files or none, and exit codes that tell an incomplete one.
+
+use std::fs;
+use std::io::Read as _;
+
+use aurora_testkit::{Reply, Upstream, fixtures};
+use serde_json::json;
+
+use crate::support::{Home, Run};
+
+/// An answer of a model that explains itself, cut in the middle of everything.
+const ANSWER: &[&str] = &[
+    "Sure! Here `it` is:\n\n``",
+    "`py",
+    "thon\nprint(",
+    "1)\n\nprint(2)\n``",
+    "`\n\nThen run:\n\n",
+    "~~~~sh\npython a.py\n```\n~~~~\nDone.",
+];
+
+fn code(reply: Reply, flags: &[&str]) -> (Run, Upstream, Home) {
+    let (upstream, home) = (Upstream::start(reply), Home::new());
+    let url = upstream.url();
+    let mut args = vec!["code", "-e", &url, "-m", "m", "--retries", "0"];
+    args.extend(flags);
+    args.push("hi");
+    let run = home.run(&args);
+    (run, upstream, home)
+}
+
+fn answer(texts: &[&str]) -> Reply {
+    Reply::sse(fixtures::sse_answer(texts))
+}
+
+#[test]
+fn only_what_is_inside_the_fence_is_printed_and_the_rest_is_told() {
+    for (flags, out) in [
+        (&[][..], "print(1)\n\nprint(2)\n"),
+        (&["--block", "2"], "python a.py\n```\n"),
+        (&["--block", "all"], "print(1)\n\nprint(2)\npython a.py\n```\n"),
+        (&["--lang", "bash"], "python a.py\n```\n"),
+        (&["--lang=py", "-o-"], "print(1)\n\nprint(2)\n"),
+    ] {
+        let (run, _upstream, _home) = code(answer(ANSWER), flags);
+        assert_eq!((run.code, run.out.as_str()), (Some(0), out), "{flags:?} {run:?}");
+        let told = run.err.contains("2 code blocks");
+        assert_eq!(told, flags.is_empty(), "{flags:?} {run:?}");
+    }
+}
+
+#[test]
+fn a_model_is_told_to_write_code_unless_the_caller_has_instructions() {
+    let (run, upstream, _home) = code(answer(ANSWER), &["--lang", "python"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let messages = upstream.requests().remove(0).json()["messages"].take();
+    assert_eq!(messages[0]["role"], "system");
+    let system = messages[0]["content"].as_str().unwrap();
+    assert!(system.contains("fenced code block of python"), "{system}");
+    assert_eq!(messages[1], json!({"role": "user", "content": "hi"}));
+
+    let (_run, upstream, _home) = code(answer(ANSWER), &["-s", "mine"]);
+    let messages = upstream.requests().remove(0).json()["messages"].take();
+    assert_eq!(messages[0], json!({"role": "system", "content": "mine"}));
+}
+
+#[test]
+fn an_answer_without_a_fence_is_passed_on_as_it_is() {
+    let (run, _upstream, _home) = code(answer(&["print", "(1)"]), &[]);
+    assert_eq!((run.code, run.out.as_str()), (Some(0), "print(1)\n"), "{run:?}");
+    assert!(run.err.contains("no code fence"), "{run:?}");
+}
+
+#[test]
+fn what_is_not_whole_or_not_there_is_no_success() {
+    let open = ["```py\nprint(1)\n", "print("];
+    let (run, _upstream, _home) = code(answer(&open), &[]);
+    assert_eq!(
+        (run.code, run.out.as_str()),
+        (Some(7), "print(1)\nprint(\n"),
+        "{run:?}"
+    );
+    assert!(run.err.contains("never closed"), "{run:?}");
+
+    let (run, _upstream, _home) = code(answer(ANSWER), &["--block", "3"]);
+    assert_eq!((run.code, run.out.as_str()), (Some(7), ""), "{run:?}");
+    assert!(run.err.contains("2 code blocks, and no number 3"), "{run:?}");
+
+    let (run, _upstream, _home) = code(answer(ANSWER), &["--lang", "rust"]);
+    assert_eq!((run.code, run.out.as_str()), (Some(7), ""), "{run:?}");
+    assert!(
+        run.err.contains("labelled rust (others are labelled python, sh)"),
+        "{run:?}"
+    );
+
+    let cut = Reply::sse([fixtures::text("```\nhalf\n```\nand")]).cut();
+    let (run, _upstream, _home) = code(cut, &[]);
+    assert_eq!((run.code, run.out.as_str()), (Some(7), "half\n"), "{run:?}");
+    assert!(run.err.contains("interrupted"), "{run:?}");
+}
+
+#[test]
+fn code_is_printed_before_its_line_is_whole() {
+    let upstream = Upstream::start(Reply::sse([fixtures::text("Here:\n```py\nprint(\"hel")]).stall());
+    let (home, url) = (Home::new(), upstream.url());
+    let mut child = home.spawn(&mut home.command(&["code", "-e", &url, "-m", "m", "hi"]));
+    let mut bytes = [0; 10];
+    child.stdout.as_mut().unwrap().read_exact(&mut bytes).unwrap();
+    assert_eq!(&bytes, b"print(\"hel");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_file_is_whole_or_stays_what_it_was() {
+    let flags = ["-o", "out.py"];
+    let (run, _upstream, home) = code(answer(ANSWER), &flags);
+    assert_eq!((run.code, run.out.as_str()), (Some(0), ""), "{run:?}");
+    let read = |name: &str| fs::read_to_string(home.path().join(name)).ok();
+    assert_eq!(read("out.py").as_deref(), Some("print(1)\n\nprint(2)\n"));
+    assert_eq!(read("out.py.partial"), None);
+    assert!(run.err.contains("out.py: 3 lines, 19 bytes"), "{run:?}");
+
+    let cut = Upstream::start(Reply::sse([fixtures::text("```\nhalf")]).cut());
+    let url = cut.url();
+    let run = home.run(&["code", "-e", &url, "-m", "m", "-o", "out.py", "hi"]);
+    assert_eq!((run.code, run.out.as_str()), (Some(7), ""), "{run:?}");
+    assert_eq!(read("out.py").as_deref(), Some("print(1)\n\nprint(2)\n"));
+    assert_eq!(read("out.py.partial").as_deref(), Some("half"));
+    assert!(run.err.contains("kept in"), "{run:?}");
+}
+
+#[test]
+fn a_file_that_cannot_be_written_costs_no_request() {
+    let (run, upstream, _home) = code(answer(ANSWER), &["-o", "none/out.py"]);
+    assert_eq!((run.code, run.out.as_str()), (Some(2), ""), "{run:?}");
+    assert!(run.err.contains("--output none/out.py"), "{run:?}");
+    assert!(upstream.requests().is_empty());
+}
+
+#[test]
+fn json_lines_have_the_code_as_text_and_the_stricter_verdict() {
+    let (run, _upstream, home) = code(answer(&["x\n```\na", "b\n"]), &["--json", "-o", "f"]);
+    let events = run.json();
+    let texts: String = events
+        .iter()
+        .filter(|event| event["type"] == "text")
+        .map(|event| event["text"].as_str().unwrap())
+        .collect();
+    assert_eq!(texts, "ab\n", "{run:?}");
+    let end = events.last().unwrap();
+    assert_eq!(
+        (run.code, &end["verdict"]),
+        (Some(7), &json!("truncated")),
+        "{run:?}"
+    );
+    assert_eq!(end["finish_reason"], "stop");
+    assert!(home.path().join("f.partial").exists());
+}
