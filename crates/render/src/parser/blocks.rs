@@ -171,6 +171,16 @@ impl Blocks {
 
     /// Begins a leaf.
     fn begin(&mut self, what: What<'_>, spare: usize, sink: Sink<'_>) {
+        if let What::Definition(definition) = what {
+            self.flows = false;
+            // It is not shown, but an item has it.
+            self.containers
+                .iter_mut()
+                .last()
+                .into_iter()
+                .for_each(|open| open.filled = true);
+            return self.definitions.add(definition, self.limits.definitions);
+        }
         if matches!(what, What::Blank) {
             self.flows = false;
             return;
@@ -242,11 +252,8 @@ impl Blocks {
                     None => sink(Event::End { closed: true }),
                 }
             }
-            What::Definition(definition) => {
-                self.flows = false;
-                self.definitions.add(definition, self.limits.definitions);
-            }
             What::Blank
+            | What::Definition(_)
             | What::Continued
             | What::Underline(_)
             | What::Delimiters(_)

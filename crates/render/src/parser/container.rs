@@ -48,7 +48,7 @@ impl Open {
     pub(super) fn eat_mark(&self, cursor: &mut Cursor<'_>) -> Result<bool, More> {
         match self.kind {
             Kind::Quote => eat_quote(cursor),
-            Kind::Item { over: true, .. } => Ok(false),
+            Kind::Item { over: true, .. } => cursor.is_blank(),
             Kind::Item { indent, .. } => {
                 // Blank lines belong to every item; in one that has nothing yet, they are all that it will have.
                 if !self.filled && cursor.is_blank()? {
@@ -58,7 +58,11 @@ impl Open {
                     cursor.skip(indent)?;
                     return Ok(true);
                 }
-                cursor.is_blank()
+                let blank = cursor.is_blank()?;
+                if blank {
+                    cursor.skip(usize::MAX)?;
+                }
+                Ok(blank)
             }
         }
     }

@@ -92,7 +92,6 @@ impl Definitions {
         self.0.is_empty()
     }
 
-    #[expect(dead_code, reason = "the links and tags within text are read next")]
     /// Where the label leads to.
     pub(super) fn url(&self, label: &str) -> Option<&str> {
         if self.is_empty() {
@@ -110,11 +109,11 @@ fn normal(label: &str) -> String {
         if !normal.is_empty() {
             normal.push(' ');
         }
-        // Upper case first makes one of `ß`, `ẞ` and `SS`, as folding would.
+        // Both cases in this order make one of `ß`, `ẞ` and `SS`, as folding would.
         normal.extend(
             word.chars()
-                .flat_map(char::to_uppercase)
-                .flat_map(char::to_lowercase),
+                .flat_map(char::to_lowercase)
+                .flat_map(char::to_uppercase),
         );
     }
     normal

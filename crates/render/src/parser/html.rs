@@ -71,10 +71,6 @@ pub(super) fn block(mut scan: Scan<'_>, in_paragraph: bool) -> Result<Option<Htm
 
 /// Steps over raw HTML (CommonMark 6.6): a tag, a comment, an instruction, a declaration or a CDATA section. Where it is
 /// none of these the scan is left anywhere.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the links and tags within text are read next")
-)]
 pub(super) fn eat_html(scan: &mut Scan<'_>) -> Result<bool, More> {
     let mut ahead = *scan;
     if !ahead.eat(b'<')? {

@@ -140,7 +140,8 @@ pub(super) fn list_marker(mut scan: Scan<'_>) -> Result<Option<ListMarker>, More
     }))
 }
 
-/// The box of a task: whether it is ticked (GFM, "Task list items"). Three bytes, and a blank that is not stepped over.
+/// The box of a task: whether it is ticked (GFM, "Task list items"). Three bytes, and a blank behind
+/// them or the end of the line.
 pub(super) fn task(mut scan: Scan<'_>) -> Result<Option<bool>, More> {
     if !scan.eat(b'[')? {
         return Ok(None);
@@ -151,7 +152,7 @@ pub(super) fn task(mut scan: Scan<'_>) -> Result<Option<bool>, More> {
         _ => return Ok(None),
     };
     scan.bump();
-    if !scan.eat(b']')? || !scan.peek()?.is_some_and(is_blank) || scan.only_blanks()? {
+    if !scan.eat(b']')? || !scan.peek()?.is_none_or(is_blank) {
         return Ok(None);
     }
     Ok(Some(ticked))
@@ -194,8 +195,8 @@ mod tests {
         assert_eq!(list_marker(begun("12")), Err(More));
         assert_eq!(list_marker(begun("12x")), Ok(None));
         assert_eq!(list_marker(whole("12.")).unwrap().unwrap().number, 12);
-        assert_eq!(task(begun("[x] ")), Err(More));
-        assert_eq!(task(begun("[x] a")), Ok(Some(true)));
+        assert_eq!(task(begun("[x]")), Err(More));
+        assert_eq!(task(begun("[x] ")), Ok(Some(true)));
         assert_eq!(task(begun("[x](")), Ok(None));
         assert_eq!(setext(whole("---  ")), Ok(Some(2)));
         assert!(Fence::open(whole("``` a`b"), 0).unwrap().is_none());

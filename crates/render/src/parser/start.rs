@@ -185,7 +185,7 @@ impl Context<'_> {
                     }
                     if let Some(item) = eat_item(cursor, direct && in_paragraph)? {
                         opened.push(item);
-                        if matches!(item, New::Item { task: Some(_), .. }) {
+                        if matches!(item, New::Item { task: Some(_), .. }) && !cursor.is_blank()? {
                             return Ok(What::Text);
                         }
                         continue;
@@ -220,7 +220,8 @@ impl Context<'_> {
             && direct
             && matches!(byte, b'-' | b'=' | b'|' | b':')
         {
-            if let Some(columns) = table::delimiters(scan, self.limits.columns)?
+            if table::has_pipe(held)
+                && let Some(columns) = table::delimiters(scan, self.limits.columns)?
                 && columns.len() == table::count(held)
             {
                 return Ok(Some(What::Delimiters(columns)));
@@ -233,7 +234,7 @@ impl Context<'_> {
             b'#' => marker::heading(scan)?.map(What::Heading),
             b'`' | b'~' => Fence::open(scan, indent)?.map(|(fence, info)| What::Fence(fence, info)),
             b'*' | b'-' | b'_' => marker::is_thematic_break(scan)?.then_some(What::Rule),
-            b'<' => html::block(scan, direct && in_paragraph)?.map(What::Html),
+            b'<' => html::block(scan, in_paragraph)?.map(What::Html),
             b'$' | b'\\' => math::start(scan)?.map(What::Math),
             b'[' if !in_paragraph => definition::read(scan)?.map(What::Definition),
             _ => None,

@@ -34,6 +34,13 @@ pub(super) fn delimiters(mut scan: Scan<'_>, limit: usize) -> Result<Option<Vec<
     }
 }
 
+/// Whether a pipe in the row parts cells.
+pub(super) fn has_pipe(row: &str) -> bool {
+    let mut before = b' ';
+    row.bytes()
+        .any(|byte| std::mem::replace(&mut before, byte) != b'\\' && byte == b'|')
+}
+
 /// How many cells a row has.
 pub(super) fn count(row: &str) -> usize {
     let mut cells = Cells::default();
@@ -69,14 +76,12 @@ impl Cells {
     pub(super) fn eat<'a>(&mut self, mut piece: &'a str, mut sink: impl FnMut(Step<'a>)) {
         while let Some(&byte) = piece.as_bytes().first() {
             if std::mem::take(&mut self.escape) {
-                if byte != b'|' {
-                    sink(Step::Text("\\"));
+                if byte == b'|' {
+                    sink(Step::Text("|"));
+                    piece = &piece[1..];
+                    continue;
                 }
-                // What is escaped begins neither a cell nor another escape.
-                let length = piece.chars().next().map_or(0, char::len_utf8);
-                sink(Step::Text(&piece[..length]));
-                piece = &piece[length..];
-                continue;
+                sink(Step::Text("\\"));
             }
             match byte {
                 b'|' => {
