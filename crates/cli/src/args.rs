@@ -16,6 +16,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::code::Block;
+use crate::roles;
 use crate::settings::{MAX_RETRIES, file, units};
 
 pub(crate) use config::ConfigCommand;
@@ -139,10 +140,13 @@ pub(crate) struct Common {
     /// Wire format of an endpoint given as an address
     #[arg(long, global = true, value_name = "DIALECT", help_heading = "Model")]
     pub(crate) dialect: Option<Dialect>,
-    /// System prompt; none unless given
-    #[arg(short, long, global = true, value_name = "TEXT", help_heading = "Prompt")]
+    /// System prompt: a text, or the name of a file in the folder of roles; none unless given
+    #[arg(short, long, global = true, value_name = "TEXT|NAME", help_heading = "Prompt")]
     pub(crate) system: Option<String>,
-    /// Add a text file to the prompt (repeatable)
+    /// What {{NAME}} is in a role (repeatable); {{os}}, {{shell}}, {{date}}, {{cwd}} and {{lang}} are known
+    #[arg(long = "var", global = true, value_name = "NAME=VALUE", action = ArgAction::Append, value_parser = variable, help_heading = "Prompt")]
+    pub(crate) vars: Vec<(String, String)>,
+    /// Add a text or image file to the prompt, or those of a quoted pattern such as 'src/**/*.rs'; - is standard input (repeatable)
     #[arg(short, long = "file", global = true, value_name = "FILE", action = ArgAction::Append, help_heading = "Prompt")]
     pub(crate) files: Vec<PathBuf>,
     /// Go on with the latest conversation, or with the one of this id; without a prompt, with its unfinished answer
@@ -385,6 +389,13 @@ fn language(text: &str) -> Result<String, String> {
         "" => Err("is empty".to_owned()),
         name if name.contains(char::is_whitespace) => Err("is one word, such as python".to_owned()),
         name => Ok(name.to_owned()),
+    }
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if roles::is_variable(name) => Ok((name.to_owned(), value.to_owned())),
+        Some(_) | None => Err("is written NAME=VALUE; a name has letters, digits, - and _".to_owned()),
     }
 }
 

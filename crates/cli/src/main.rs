@@ -20,6 +20,7 @@ mod output;
 mod problem;
 mod prompt;
 mod recording;
+mod roles;
 mod settings;
 mod signals;
 mod source;

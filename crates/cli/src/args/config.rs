@@ -10,7 +10,11 @@ pub(crate) enum ConfigCommand {
     /// Show every setting and where its value came from
     Show,
     /// Print the path of the configuration file
-    Path,
+    Path {
+        /// The folder of the system prompts that -s names instead, each a file NAME.md
+        #[arg(long)]
+        roles: bool,
+    },
     /// Print what stands in the file for a server's key, read from standard input
     HashKey {
         /// The key; other users of this machine can see it here, so standard input is the better place

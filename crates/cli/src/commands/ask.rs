@@ -11,6 +11,7 @@ use crate::output::Audience;
 use crate::problem::{Problem, Result};
 use crate::prompt;
 use crate::recording;
+use crate::roles;
 use crate::settings::target::Target;
 use crate::settings::{self, Env};
 use crate::source::Source;
@@ -21,8 +22,8 @@ use crate::source::Source;
 /// There is no prompt, no usable model, or stdout or the recording cannot be written.
 pub(super) fn run(words: &[String], flags: &Common, env: Env) -> Result<u8> {
     delivery::with_printer(flags, env, |env, delivery, printer| {
-        let system = flags.system.as_deref();
-        answer(words, system, flags, env, delivery, printer)
+        let system = roles::system(flags, &env)?;
+        answer(words, system.as_deref(), flags, env, delivery, printer)
     })
 }
 

@@ -7,6 +7,7 @@ use crate::code::partial::Partial;
 use crate::code::{CodeOnly, Wanted};
 use crate::delivery;
 use crate::problem::Result;
+use crate::roles;
 use crate::settings::Env;
 
 use super::ask;
@@ -26,9 +27,9 @@ pub(super) fn run(
         let output = output.filter(|path| *path != Path::new("-"));
         let file = output.map(Partial::open).transpose()?;
         let instruction = instruction(wanted.lang.as_deref());
-        let system = flags.system.as_deref().unwrap_or(&instruction);
+        let system = roles::system(flags, &env)?.unwrap_or(instruction);
         let mut code = CodeOnly::new(wanted, file, flags.json, printer);
-        ask::answer(words, Some(system), flags, env, delivery, &mut code)
+        ask::answer(words, Some(&system), flags, env, delivery, &mut code)
     })
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::args::{Common, ConfigCommand};
 use crate::console;
 use crate::problem::{Problem, Result};
+use crate::roles;
 use crate::settings::{self, Env, show, template};
 
 /// Runs it; returns the exit code.
@@ -27,7 +28,13 @@ pub(super) fn run(command: ConfigCommand, flags: &Common, env: Env) -> Result<u8
                 show::toml(&settings)
             })?;
         }
-        ConfigCommand::Path => console::print(&format!("{}\n", path()?.display()))?,
+        ConfigCommand::Path { roles: true } => {
+            // There is a place for roles wherever there is one for the file.
+            let folder = roles::folder(flags, &env)?.unwrap_or_default();
+            path()?;
+            console::print(&format!("{}\n", folder.display()))?;
+        }
+        ConfigCommand::Path { roles: false } => console::print(&format!("{}\n", path()?.display()))?,
         ConfigCommand::Check { file: Some(file) } => check(&file)?,
         ConfigCommand::Check { file: None } => {
             // Variables and aliases count as well, so the whole is put together, not only the file read.

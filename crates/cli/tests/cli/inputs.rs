@@ -47,7 +47,7 @@ fn words_files_and_standard_input_make_the_prompt() {
 #[test]
 fn inputs_that_are_no_prompt_are_usage_errors_and_nothing_is_sent() {
     let home = Home::new();
-    home.file("image.png", b"\x89PNG\r\n\x1a\n\0\0");
+    home.file("archive.zip", b"PK\x03\x04\0\0");
     home.file("latin1.txt", b"caf\xe9");
     let too_large = vec![b'a'; (16 << 20) + 1];
     for (input, words, part) in [
@@ -56,7 +56,17 @@ fn inputs_that_are_no_prompt_are_usage_errors_and_nothing_is_sent() {
         (Some(b"\xff\xfe"), &["why"], "standard input"),
         (Some(&too_large), &["why"], "16 MiB"),
         (None, &["-f", "missing.txt", "why"], "missing.txt"),
-        (None, &["-f", "image.png", "why"], "image.png"),
+        (
+            None,
+            &["-f", "archive.zip", "why"],
+            "archive.zip: neither text nor",
+        ),
+        (None, &["-f", "*.nothing", "why"], "no file matches"),
+        (None, &["-f", "http://127.0.0.1:9/", "why"], "not fetched"),
+        (None, &["-f", "-", "-f", "-", "why"], "once"),
+        (None, &["-s", "reviewer.md", "why"], "looks like a file"),
+        (None, &["--var", "a=b", "why"], "only a role"),
+        (None, &["--var", "a b", "why"], "NAME=VALUE"),
         (None, &["-f", "latin1.txt", "why"], "UTF-8"),
         (None, &["--temperature", "3", "why"], "0 to 2"),
         (
@@ -72,6 +82,84 @@ fn inputs_that_are_no_prompt_are_usage_errors_and_nothing_is_sent() {
         assert!(run.err.contains(part), "{words:?}: {run:?}");
         assert_eq!(upstream.requests().len(), 0, "{words:?}");
     }
+}
+
+#[test]
+fn images_and_patterns_are_sent_in_their_places() {
+    let home = Home::new();
+    home.file("cat.png", b"\x89PNG\r\n\x1a\n\0");
+    home.file("src/b.rs", "b\n");
+    home.file("src/deep/a.rs", "a\n");
+    let (run, upstream) = asked(&home, None, &["-f", "cat.png", "what is this?"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let cat =
+        serde_json::json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgoA"}});
+    let content = &upstream.requests()[0].json()["messages"][0]["content"];
+    assert_eq!(
+        content,
+        &serde_json::json!([{"type": "text", "text": "what is this?"}, cat])
+    );
+    let (run, upstream) = asked(
+        &home,
+        Some(b"\x89PNG\r\n\x1a\n\0"),
+        &["-f", "src/**/*.rs", "-f", "-", "look"],
+    );
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let content = upstream.requests()[0].json()["messages"][0]["content"].clone();
+    let text = content[0]["text"].as_str().unwrap();
+    assert!(
+        text.find("src/b.rs").unwrap() < text.find("src/deep/a.rs").unwrap(),
+        "{text}"
+    );
+    assert_eq!((&content[1], content.as_array().unwrap().len()), (&cat, 2));
+    // It goes on with the conversation, and is named in what is shown of it.
+    #[cfg(unix)]
+    {
+        let show = home.run(&["history", "show"]).out;
+        assert!(show.contains("[image/png, 1 KiB]"), "{show}");
+        let (run, upstream) = asked(&home, None, &["-c", "and?"]);
+        assert_eq!(run.code, Some(0), "{run:?}");
+        assert_eq!(upstream.requests()[0].json()["messages"][0]["content"], content);
+    }
+}
+
+#[test]
+fn a_role_is_a_file_with_variables_and_everything_else_is_the_text() {
+    let home = Home::new();
+    home.file(
+        ".config/aurora/roles/reviewer.md",
+        "Review {{what}} for {{os}} in {{lang}}, today {{date}}.\n",
+    );
+    let system = |args: &[&str]| {
+        let (run, upstream) = asked(&home, None, args);
+        assert_eq!(run.code, Some(0), "{run:?}");
+        let request = upstream.requests()[0].json();
+        (
+            request["messages"][0]["content"].as_str().unwrap().to_owned(),
+            run.err,
+        )
+    };
+    let (text, err) = system(&["-s", "reviewer", "--var", "what=code", "hi"]);
+    assert!(
+        text.starts_with(&format!(
+            "Review code for {} in en, today 2",
+            std::env::consts::OS
+        )),
+        "{text}"
+    );
+    assert_eq!(err, "");
+    assert_eq!(system(&["-s", "Be a reviewer.", "hi"]).0, "Be a reviewer.");
+    let (text, err) = system(&["-s", "revewer", "hi"]);
+    assert_eq!(text, "revewer");
+    assert!(err.contains("is no role") && err.contains("(reviewer)"), "{err}");
+    let (run, upstream) = asked(&home, None, &["-s", "reviewer", "hi"]);
+    assert!(run.code == Some(2) && run.err.contains("--var what="), "{run:?}");
+    assert!(upstream.requests().is_empty());
+    let path = home.run(&["config", "path", "--roles"]).out;
+    assert_eq!(
+        path,
+        format!("{}\n", home.path().join(".config/aurora/roles").display())
+    );
 }
 
 /// A pipe that nobody closes is waited for; whoever stops that gets the end that was promised.
