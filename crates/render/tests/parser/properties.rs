@@ -112,7 +112,7 @@ fn cut<'a>(text: &'a str, turns: &[bool]) -> Vec<&'a str> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1_000) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
 
     #[test]
     fn cuts_change_nothing(text in markdown(), turns in proptest::collection::vec(any::<bool>(), 1..20), limits in limits()) {
