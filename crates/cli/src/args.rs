@@ -185,7 +185,7 @@ pub(crate) struct Common {
     /// Print the answer's events as JSON, one object a line
     #[arg(long, global = true, help_heading = "Output")]
     pub(crate) json: bool,
-    /// Plain text without decoration; to a pipe, the model's bytes unchanged
+    /// Plain text without decoration, Markdown as it came; to a pipe, the model's bytes unchanged
     #[arg(long, global = true, help_heading = "Output")]
     pub(crate) plain: bool,
     /// Show on stderr what the model thinks aloud

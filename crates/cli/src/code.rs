@@ -11,7 +11,7 @@ use aurora_client::Prospect;
 
 use crate::console;
 use crate::delivery::Console;
-use crate::output::Audience;
+use crate::output::{Audience, Size};
 use crate::problem::Result;
 
 mod extract;
@@ -84,6 +84,7 @@ impl<'a> CodeOnly<'a> {
                 return Ok(());
             }
         }
+        self.to.set_code(self.extract.language());
         self.to
             .update(elapsed, &Update::Delta(Delta::Text(code)))
             .map(drop)
@@ -133,8 +134,8 @@ impl Audience for CodeOnly<'_> {
         self.to.asked(start);
     }
 
-    fn resize(&mut self, columns: usize) {
-        self.to.resize(columns);
+    fn resize(&mut self, size: Size) -> Result<()> {
+        self.to.resize(size)
     }
 
     fn quiet(&mut self, silent: Duration, prospect: Option<Prospect>) {

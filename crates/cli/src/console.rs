@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use crate::args::{self, ColorWhen, Common};
-use crate::output::{Place, Style, visible};
+use crate::output::{Place, Size, Style, visible};
 use crate::problem::{Problem, Result};
 use crate::settings::Env;
 
@@ -13,10 +13,14 @@ use crate::settings::Env;
 /// # Errors
 /// A variable that is not text.
 pub(crate) fn style(flags: &Common, env: &Env) -> Result<Style> {
+    let out_is_terminal = io::stdout().is_terminal();
     let err_is_terminal = io::stderr().is_terminal();
     Ok(Style {
         json: flags.json,
-        out_is_terminal: io::stdout().is_terminal(),
+        out_is_terminal,
+        render: out_is_terminal && !flags.json && !flags.plain && !is_dumb(env)?,
+        out_color: out_color(flags, env)?,
+        reflows: reflows(env)?,
         err_is_terminal,
         err_color: color(
             flags.color.unwrap_or_default(),
@@ -39,6 +43,11 @@ pub(crate) fn style(flags: &Common, env: &Env) -> Result<Style> {
 fn countdown(flags: &Common, env: &Env) -> Result<bool> {
     let log_on_stderr = flags.verbose > 0 && flags.log_file.is_none();
     Ok(!flags.json && !flags.plain && !log_on_stderr && !is_dumb(env)?)
+}
+
+/// Whether the terminal wraps its rows anew when its width changes, which only a few do not.
+fn reflows(env: &Env) -> Result<bool> {
+    Ok(env.text("XTERM_VERSION")?.is_none() && env.text("TERM")? != Some("linux"))
 }
 
 /// Where such a notice has a place.
@@ -105,11 +114,15 @@ pub(crate) fn out_columns() -> usize {
         .map_or(0, |(_, columns)| usize::from(columns))
 }
 
-/// The columns of the terminal that stderr is; 0 if that is not known.
-pub(crate) fn columns() -> usize {
-    ::console::Term::stderr()
+/// The size of the terminal that stdout is, or else stderr.
+pub(crate) fn size() -> Size {
+    let known = ::console::Term::stdout()
         .size_checked()
-        .map_or(0, |(_, columns)| usize::from(columns))
+        .or_else(|| ::console::Term::stderr().size_checked());
+    known.map_or_else(Size::default, |(rows, columns)| Size {
+        columns: columns.into(),
+        rows: rows.into(),
+    })
 }
 
 /// How long a frame lasts where nothing is said: one repaint of most screens.

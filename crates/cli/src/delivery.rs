@@ -62,6 +62,8 @@ struct Manner {
     frame: Duration,
     /// Whether there is a terminal to show silence on.
     countdown: bool,
+    /// Whether there is a terminal whose size matters.
+    on_terminal: bool,
 }
 
 /// Starts the log and listens for signals, and runs `answer` with a printer; returns its exit code. With `--json` a
@@ -90,6 +92,7 @@ pub(crate) fn with_printer(
             manner: Manner {
                 frame: console::frame(flags, &env, &style)?,
                 countdown: style.countdown != Place::Nowhere,
+                on_terminal: style.countdown != Place::Nowhere || style.render,
             },
             stop: signals::listen()
                 .map_err(|error| Problem::internal(format!("cannot listen for signals: {error}")))?,
@@ -173,7 +176,7 @@ impl Delivery {
         audience.asked(asked);
         let produce = self.manner.produce(open, self.stop.clone(), send);
         let producer = self.runtime.spawn(produce);
-        let result = deliver(&mut receive, self.manner.countdown, audience);
+        let result = deliver(&mut receive, self.manner.on_terminal, audience);
         drop(receive);
         // An error is time that is up, or a panic that was told where it happened.
         let _ = self
@@ -256,11 +259,11 @@ impl Manner {
     }
 }
 
-fn deliver(from: &mut mpsc::Receiver<Told>, countdown: bool, audience: &mut dyn Audience) -> Result<u8> {
+fn deliver(from: &mut mpsc::Receiver<Told>, on_terminal: bool, audience: &mut dyn Audience) -> Result<u8> {
     let mut last = Duration::ZERO;
     while let Some(told) = from.blocking_recv() {
-        if countdown {
-            audience.resize(console::columns());
+        if on_terminal {
+            audience.resize(console::size())?;
         }
         match told {
             Told::Quiet(silent, prospect) => audience.quiet(silent, prospect),

@@ -79,6 +79,13 @@ impl Canvas {
         }
     }
 
+    /// One whose events are [`Event::Verbatim`] alone.
+    pub(crate) fn code(language: &str, options: Options) -> Self {
+        let mut canvas = Self::new(options);
+        canvas.layout.open_code(language);
+        canvas
+    }
+
     /// What is final.
     pub(crate) fn event(&mut self, event: Event<'_>) {
         self.layout.event(event, &mut self.settled);

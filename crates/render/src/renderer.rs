@@ -1,6 +1,7 @@
 //! The whole way, from text to bytes.
 
 use crate::canvas::{Canvas, Options};
+use crate::event::Event;
 use crate::parser::{Limits, Parser};
 
 /// Renders one text while it is still coming.
@@ -27,7 +28,8 @@ use crate::parser::{Limits, Parser};
 /// ```
 #[derive(Debug)]
 pub struct Renderer {
-    parser: Parser,
+    /// `None` where the text is code.
+    parser: Option<Parser>,
     canvas: Canvas,
 }
 
@@ -36,8 +38,18 @@ impl Renderer {
     #[must_use]
     pub fn new(options: Options) -> Self {
         Self {
-            parser: Parser::new(Limits::default()),
+            parser: Some(Parser::new(Limits::default())),
             canvas: Canvas::new(options),
+        }
+    }
+
+    /// A renderer of code alone, not set off in any way. `language` is what would stand behind its opening fence; one that
+    /// is not known, or none, is plain.
+    #[must_use]
+    pub fn code(language: &str, options: Options) -> Self {
+        Self {
+            parser: None,
+            canvas: Canvas::code(language, options),
         }
     }
 
@@ -45,13 +57,21 @@ impl Renderer {
     /// frame; so the memory that is used between two frames grows with the text between them, and with that alone.
     pub fn push(&mut self, text: &str) {
         let canvas = &mut self.canvas;
-        self.parser.push(text, |event| canvas.event(event));
+        match &mut self.parser {
+            Some(parser) => parser.push(text, |event| canvas.event(event)),
+            None => canvas.event(Event::Verbatim(text)),
+        }
     }
 
     /// Appends the bytes that bring the terminal up to date; none if it is.
     pub fn frame(&mut self, out: &mut String) {
-        let parser = &self.parser;
-        self.canvas.frame(|sink| parser.preview(sink), out);
+        let parser = self.parser.as_ref();
+        let preview = |sink: &mut dyn FnMut(Event<'_>)| {
+            if let Some(parser) = parser {
+                parser.preview(sink);
+            }
+        };
+        self.canvas.frame(preview, out);
     }
 
     /// The terminal has another size. Appends the bytes that take away what is not final, which the next frame draws for
@@ -76,12 +96,14 @@ impl Renderer {
         self.canvas.column()
     }
 
-    /// The text has ended. Appends the bytes of its last frame; the cursor stands at the beginning of an empty row. A text
-    /// that is pushed afterwards is another one.
+    /// The text has ended. Appends the bytes of its last frame; the cursor stands at the beginning of an empty row. What is
+    /// pushed afterwards is another text.
     pub fn finish(&mut self, out: &mut String) {
-        let parser = std::mem::replace(&mut self.parser, Parser::new(Limits::default()));
         let canvas = &mut self.canvas;
-        parser.finish(|event| canvas.event(event));
+        if let Some(parser) = &mut self.parser {
+            let parser = std::mem::replace(parser, Parser::new(Limits::default()));
+            parser.finish(|event| canvas.event(event));
+        }
         canvas.finish(out);
     }
 }

@@ -81,6 +81,8 @@ pub(crate) struct Extract {
 #[derive(Debug, Default)]
 struct Blocks {
     inside: Inside,
+    /// The label of the first that was given.
+    label: Option<String>,
     /// How many had the label in question, or any where none is.
     matching: u32,
     /// How many had no label, where one is in question.
@@ -158,6 +160,12 @@ impl Extract {
         self.as_is
     }
 
+    /// The language of the code, as far as the answer or the question tells; empty if neither does.
+    pub(crate) fn language(&self) -> &str {
+        let told = self.blocks.label.as_deref().filter(|label| !label.is_empty());
+        told.or(self.wanted.lang.as_deref()).unwrap_or_default()
+    }
+
     /// The answer is over: appends what is only certain now.
     pub(crate) fn finish(&mut self, out: &mut String) -> Outcome {
         if self.as_is {
@@ -214,6 +222,7 @@ impl Blocks {
             self.matching += 1;
             if wanted.block.includes(self.matching) {
                 self.given = true;
+                self.label.get_or_insert_with(|| label.to_owned());
                 Inside::Given
             } else {
                 Inside::Skipped

@@ -6,6 +6,7 @@ use std::time::Duration;
 use aurora_chat::{Start, Update, Verdict};
 use aurora_client::Prospect;
 
+use super::Size;
 use crate::problem::Result;
 
 /// Whoever an answer is delivered to, update by update, in the order of [`Update`]'s contract.
@@ -13,8 +14,11 @@ pub(crate) trait Audience {
     /// This is asked for. Told first, and once.
     fn asked(&mut self, start: Start);
 
-    /// The terminal has this many columns now; 0 if that is not known. Told before anything that is to be written.
-    fn resize(&mut self, columns: usize);
+    /// The terminal has this size now. Told before anything that is to be written.
+    ///
+    /// # Errors
+    /// What it is written to cannot be written.
+    fn resize(&mut self, size: Size) -> Result<()>;
 
     /// For so long nothing has come, and this becomes of it if nothing does.
     fn quiet(&mut self, silent: Duration, prospect: Option<Prospect>);

@@ -42,6 +42,11 @@ impl Column {
         self.width = width;
     }
 
+    /// The cursor stands here, says who knows; `None` if nobody does.
+    pub(super) fn set(&mut self, column: Option<usize>) {
+        self.at = column.map(|column| (column, column));
+    }
+
     /// This was written.
     pub(super) fn write(&mut self, text: &str) {
         for c in text.chars() {

@@ -75,6 +75,13 @@ impl Countdown {
         }
     }
 
+    /// The answer has left the cursor here; `None` if that is not known.
+    pub(super) fn stands_at(&mut self, column: Option<usize>) {
+        if self.place == Place::BesideAnswer {
+            self.column.set(column);
+        }
+    }
+
     /// This was written to stderr.
     pub(super) fn wrote_err(&mut self, text: &str) {
         self.column.write(text);

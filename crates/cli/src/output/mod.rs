@@ -16,6 +16,7 @@ mod audience;
 mod column;
 mod countdown;
 mod ending;
+mod form;
 mod json;
 mod plain;
 
@@ -30,6 +31,12 @@ pub(crate) struct Style {
     pub(crate) json: bool,
     /// stdout is a terminal: control characters are made visible.
     pub(crate) out_is_terminal: bool,
+    /// stdout is a terminal that understands escape sequences: the answer is rendered as the markdown that it is.
+    pub(crate) render: bool,
+    /// Escape sequences for colour may be written to stdout.
+    pub(crate) out_color: bool,
+    /// The terminal wraps its rows anew when its width changes.
+    pub(crate) reflows: bool,
     /// stderr is a terminal: a complete answer's end is told there too.
     pub(crate) err_is_terminal: bool,
     /// Escape sequences for colour may be written to stderr.
@@ -44,6 +51,24 @@ pub(crate) struct Style {
     pub(crate) countdown: Place,
     /// Characters of ambiguous width may be wide on the terminal.
     pub(crate) ambiguous: bool,
+}
+
+/// The size of a terminal; 0 where it is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub(crate) columns: usize,
+    pub(crate) rows: usize,
+}
+
+impl Size {
+    /// This size, or another one where it is not known.
+    fn or(self, other: Self) -> Self {
+        let known = |this: usize, other| if this == 0 { other } else { this };
+        Self {
+            columns: known(self.columns, other.columns),
+            rows: known(self.rows, other.rows),
+        }
+    }
 }
 
 /// Writes one answer.
@@ -89,6 +114,14 @@ impl<O: Write, E: Write> Printer<O, E> {
             plain.progress(lines, bytes);
         }
     }
+
+    /// What comes is code, of this language; to be told before the first text, and nothing changes where it is not shown
+    /// to a person.
+    pub(crate) fn set_code(&mut self, language: &str) {
+        if let Kind::Plain(plain) = &mut self.kind {
+            plain.set_code(language);
+        }
+    }
 }
 
 impl<O: Write, E: Write> Audience for Printer<O, E> {
@@ -99,9 +132,10 @@ impl<O: Write, E: Write> Audience for Printer<O, E> {
         }
     }
 
-    fn resize(&mut self, columns: usize) {
-        if let Kind::Plain(plain) = &mut self.kind {
-            plain.resize(columns);
+    fn resize(&mut self, size: Size) -> Result<()> {
+        match &mut self.kind {
+            Kind::Plain(plain) => plain.resize(size).map_err(|error| Problem::stdout(&error)),
+            Kind::Json(_) => Ok(()),
         }
     }
 

@@ -7,8 +7,9 @@ use aurora_chat::{Delta, End, Notice, Start, Verdict};
 use aurora_client::Prospect;
 
 use super::countdown::Countdown;
+use super::form::Form;
 use super::visible::{Visible, line};
-use super::{Meter, Style, ending};
+use super::{Meter, Size, Style, ending};
 
 /// The most tool calls that are named; a server may invent any number.
 const MAX_TOOL_NAMES: usize = 16;
@@ -21,7 +22,8 @@ pub(super) struct Plain<O, E> {
     err: E,
     /// The name of the model that answers, as the source gave it.
     model: String,
-    answer: Visible,
+    answer: Form,
+    size: Size,
     thoughts: Visible,
     /// Whether anything of the answer was written, and whether the last of it was not a line feed.
     out_used: bool,
@@ -39,7 +41,8 @@ impl<O: Write, E: Write> Plain<O, E> {
             out,
             err,
             model: String::new(),
-            answer: Visible::default(),
+            answer: Form::new(style),
+            size: Size::default(),
             thoughts: Visible::default(),
             out_used: false,
             out_open: false,
@@ -49,8 +52,16 @@ impl<O: Write, E: Write> Plain<O, E> {
         }
     }
 
-    pub(super) fn resize(&mut self, columns: usize) {
-        self.countdown.resize(columns);
+    pub(super) fn resize(&mut self, size: Size) -> io::Result<()> {
+        self.countdown.resize(size.columns);
+        if size == self.size {
+            return Ok(());
+        }
+        self.size = size;
+        self.clear();
+        let mut shown = String::new();
+        self.answer.resize(size, &mut shown);
+        self.write(&shown)
     }
 
     pub(super) fn quiet(&mut self, silent: Duration, prospect: Option<Prospect>) {
@@ -68,6 +79,11 @@ impl<O: Write, E: Write> Plain<O, E> {
     pub(super) fn clear(&mut self) {
         let bytes = self.countdown.clear();
         self.err_raw(bytes);
+    }
+
+    /// What comes is code, of this language.
+    pub(super) fn set_code(&mut self, language: &str) {
+        self.answer.set_code(language);
     }
 
     pub(super) fn start(&mut self, start: &Start) {
@@ -99,6 +115,10 @@ impl<O: Write, E: Write> Plain<O, E> {
             Notice::Resume { .. } => self.tell_dim(&text),
             Notice::Warning { .. } | Notice::Retry { .. } => self.tell(&text),
         }
+        let mut shown = String::new();
+        self.answer.again(&mut shown);
+        // Where stdout is lost, the next piece of the answer says so.
+        let _ = self.write(&shown);
     }
 
     /// Ends the answer's last line, then says how it ended.
@@ -126,13 +146,10 @@ impl<O: Write, E: Write> Plain<O, E> {
         if std::mem::take(&mut self.err_open) {
             self.err("\n");
         }
-        if self.style.out_is_terminal {
-            let mut shown = String::new();
-            self.answer.push(text, &mut shown);
-            self.write(&shown)
-        } else {
-            self.write(text)
-        }
+        let mut shown = String::new();
+        self.answer.text(text, self.size, &mut shown);
+        self.out_used |= !text.is_empty();
+        self.write(&shown)
     }
 
     fn write(&mut self, text: &str) -> io::Result<()> {
@@ -140,8 +157,16 @@ impl<O: Write, E: Write> Plain<O, E> {
             return Ok(());
         };
         self.out_used = true;
-        self.out_open = *last != b'\n';
-        self.countdown.wrote_out(text);
+        match self.answer.column() {
+            Some(column) => {
+                self.out_open = column != Some(0);
+                self.countdown.stands_at(column);
+            }
+            None => {
+                self.out_open = *last != b'\n';
+                self.countdown.wrote_out(text);
+            }
+        }
         self.out.write_all(text.as_bytes())?;
         self.out.flush()
     }
@@ -171,6 +196,7 @@ impl<O: Write, E: Write> Plain<O, E> {
         if let Some(last) = shown.as_bytes().last() {
             self.err_open = *last != b'\n';
             let shown = self.dim(&shown);
+            self.make_way();
             self.err(&shown);
         }
     }
@@ -194,8 +220,18 @@ impl<O: Write, E: Write> Plain<O, E> {
         self.line(&text);
     }
 
+    /// Where stderr may be the terminal that shows the answer, what of it is not final makes way.
+    fn make_way(&mut self) {
+        if self.style.err_is_terminal {
+            let mut shown = String::new();
+            self.answer.make_way(&mut shown);
+            let _ = self.write(&shown);
+        }
+    }
+
     /// On a terminal that also shows the answer, the line begins on one of its own.
     fn line(&mut self, text: &str) {
+        self.make_way();
         let shared = self.style.out_is_terminal && self.style.err_is_terminal && self.out_open;
         let lead = if std::mem::take(&mut self.err_open) || shared {
             "\n"

@@ -13,6 +13,9 @@ use super::{Audience as _, Place, Printer, Style};
 const TERMINAL: Style = Style {
     json: false,
     out_is_terminal: true,
+    render: false,
+    out_color: false,
+    reflows: true,
     err_is_terminal: true,
     err_color: false,
     plain: false,

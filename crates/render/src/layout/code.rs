@@ -13,6 +13,9 @@ use crate::visible;
 /// The longest line that is highlighted and held back until it ends, in bytes.
 pub(crate) const MAX_LINE: usize = 4096;
 
+/// How far a line may stand from the margin in a list, in spaces: less is to be removed from what was copied.
+const MARGIN: &str = "    ";
+
 /// Every so many columns there is a tab stop.
 const TAB: usize = 4;
 
@@ -67,7 +70,7 @@ impl Code {
             rest = later;
             visible::within_code(now, &mut self.line);
             if self.long.is_none() && self.line.len() > MAX_LINE {
-                let mut line = page.lead(rows);
+                let mut line = lead(page, rows);
                 line.push(self.indent, &Style::default());
                 self.long = Some((line, 0));
             }
@@ -89,7 +92,7 @@ impl Code {
     }
 
     fn set_line(&mut self, page: &mut Page, rows: &mut Vec<Row>) -> Line {
-        let lead = page.lead(rows);
+        let lead = lead(page, rows);
         let text = std::mem::take(&mut self.line);
         if text.is_empty() {
             if let Some(highlighter) = &mut self.highlighter {
@@ -106,6 +109,17 @@ impl Code {
             None => set(&text, &self.style, &mut column, &mut line),
         }
         line
+    }
+}
+
+/// What a line begins with.
+fn lead(page: &mut Page, rows: &mut Vec<Row>) -> Line {
+    let lead = page.lead(rows);
+    let far = lead.text().len() > MARGIN.len() && lead.text().bytes().all(|byte| byte == b' ');
+    if far {
+        Line::of(MARGIN, &Style::default())
+    } else {
+        lead
     }
 }
 

@@ -21,7 +21,8 @@ use inline::Inlines;
 use page::Page;
 use table::Table;
 
-/// Code stands this far from the margin, so that it can be told from text without colours.
+/// Code at the margin is set off by this, so that it can be told from text without colours; within a list it stands
+/// apart anyway.
 const INDENT: &str = "  ";
 
 /// The longest thematic break.
@@ -67,6 +68,14 @@ impl Layout {
             body: Body::None,
             apart: false,
         }
+    }
+
+    /// All that comes is code, at the margin.
+    pub(crate) fn open_code(&mut self, language: &str) {
+        let highlighter = Some(language)
+            .filter(|_| self.setting.highlight)
+            .and_then(Highlighter::new);
+        self.body = Body::Code(Code::new("", Style::default(), highlighter));
     }
 
     /// The terminal has this many columns now. Rows that were told stay as they are.
@@ -158,6 +167,7 @@ impl Layout {
     }
 
     fn begin(&mut self, block: Block<'_>, rows: &mut Vec<Row>) {
+        let indent = if self.page.depth() == 0 { INDENT } else { "" };
         let Setting {
             hyperlinks,
             highlight,
@@ -176,9 +186,9 @@ impl Layout {
             }
             Block::Code { info } => {
                 let highlighter = info.filter(|_| highlight).and_then(Highlighter::new);
-                Body::Code(Code::new(INDENT, Style::default(), highlighter))
+                Body::Code(Code::new(indent, Style::default(), highlighter))
             }
-            Block::Math => Body::Code(Code::new(INDENT, Style::of(Attrs::ITALIC), None)),
+            Block::Math => Body::Code(Code::new(indent, Style::of(Attrs::ITALIC), None)),
             Block::Html => Body::Code(Code::new("", Style::default(), None)),
             Block::Table { columns } => Body::Table(Table::new(columns, patience, hyperlinks)),
             Block::Rule => {

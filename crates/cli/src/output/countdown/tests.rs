@@ -11,7 +11,7 @@ use aurora_client::Prospect;
 use proptest::prelude::*;
 
 use super::Place;
-use crate::output::{Audience as _, Printer, Style};
+use crate::output::{Audience as _, Printer, Size, Style};
 
 /// A terminal that both streams go to, or one of them.
 #[derive(Clone)]
@@ -68,6 +68,9 @@ impl Write for Terminal {
 const STYLE: Style = Style {
     json: false,
     out_is_terminal: true,
+    render: false,
+    out_color: false,
+    reflows: true,
     err_is_terminal: true,
     err_color: true,
     plain: false,
@@ -81,7 +84,12 @@ const LEFT: Option<Prospect> = Some(Prospect::GiveUp(Deadline::Idle, Duration::f
 
 fn printer(terminal: &Terminal, style: Style) -> Printer<Terminal, Terminal> {
     let mut printer = Printer::new(style, terminal.clone(), terminal.clone());
-    printer.resize(usize::from(terminal.columns()));
+    printer
+        .resize(Size {
+            columns: usize::from(terminal.columns()),
+            rows: 24,
+        })
+        .unwrap();
     printer
 }
 
@@ -143,7 +151,12 @@ fn there_is_none_where_it_has_no_place() {
         let piped = Terminal::new(5, 60);
         let style = Style { countdown, ..STYLE };
         let mut printer = Printer::new(style, piped, terminal.clone());
-        printer.resize(60);
+        printer
+            .resize(Size {
+                columns: 60,
+                rows: 24,
+            })
+            .unwrap();
         for update in before {
             printer.update(Duration::ZERO, update).expect("a terminal");
         }
@@ -169,7 +182,12 @@ fn a_window_of_another_width_leaves_no_trace_either() {
         .0
         .borrow_mut()
         .process(b"\r\x1b[JHello (waiting\r\n12 s, gives\x1b[A\r\x1b[5C");
-    printer.resize(15);
+    printer
+        .resize(Size {
+            columns: 15,
+            rows: 24,
+        })
+        .unwrap();
     quiet(&mut printer, LEFT);
     assert_eq!(
         terminal.rows().concat(),
