@@ -76,21 +76,14 @@ fn measure(path: &Path) -> [f64; 4] {
     let model = Evaluator::load(path).expect("the model loads");
     let ids =
         model.encode(&"The keeper counted the ships that passed, and wrote their names down. ".repeat(60));
-    let mut sequence = model.sequence(PROMPT + ANSWER);
+    let mut sequences = model.sequences(2, PROMPT + ANSWER);
     let since = Instant::now();
-    let mut token = best(
-        model
-            .read(&mut sequence, &ids[..PROMPT], false)
-            .expect("there is room")[0],
-    );
+    let mut token = best(sequences.read(0, &ids[..PROMPT]).expect("there is room"));
     let prefill = PROMPT as f64 / since.elapsed().as_secs_f64();
-    let mut sequence = model.sequence(64 + ANSWER);
-    model
-        .read(&mut sequence, &ids[..64], false)
-        .expect("there is room");
+    sequences.read(1, &ids[..64]).expect("there is room");
     let since = Instant::now();
     for _ in 0..ANSWER {
-        token = best(model.read(&mut sequence, &[token], false).expect("there is room")[0]);
+        token = best(sequences.read(1, &[token]).expect("there is room"));
     }
     [
         ANSWER as f64 / since.elapsed().as_secs_f64(),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -13,9 +13,11 @@ use aurora_chat::{ChatRequest, RequestError, Start};
 use crate::error::{Error, ErrorKind, Result};
 use crate::generation::{Generation, Place, generation};
 use crate::gguf::Gguf;
-use crate::nn::{Llama, Pool};
-use crate::scheduler::{Job, Scheduler};
+use crate::model::Model;
+use crate::nn::{Candle, Llama, Pool};
+use crate::scheduler::{Job, Scheduler, sequences};
 use crate::text::{Sampler, Stops, Template, Tokenizer};
+use crate::worker::{self, Answer};
 
 /// How to run a model. Build it with `..Options::default()`.
 #[derive(Clone, Debug)]
@@ -23,12 +25,16 @@ use crate::text::{Sampler, Stops, Template, Tokenizer};
 pub struct Options {
     /// The name answers carry; the file's name without its ending by default.
     pub name: Option<String>,
-    /// Requests answered at the same time, 8 by default. Each holds its own keys and values, for SmolLM2 46 KB a token.
+    /// Requests answered at the same time, 8 by default.
     pub max_streams: usize,
     /// Threads that steps run on; one for each core by default.
     pub threads: Option<usize>,
     /// Requests that may wait besides, 64 by default; more are refused as [`Refusal::Busy`].
     pub max_queue: usize,
+    /// Bytes that the keys and values of all requests may take, 256 MiB by default. SmolLM2 takes 23 KB a token. What
+    /// finished requests have left is kept within it for those that begin with the same text. A prompt and its answer
+    /// together can be no longer than fits.
+    pub kv_bytes: usize,
 }
 
 impl Default for Options {
@@ -38,6 +44,7 @@ impl Default for Options {
             threads: None,
             max_streams: 8,
             max_queue: 64,
+            kv_bytes: 256 << 20,
         }
     }
 }
@@ -58,7 +65,8 @@ impl Options {
 pub struct ModelInfo {
     /// The name answers carry.
     pub name: String,
-    /// Tokens of prompt and answer together that the model can look back on.
+    /// Tokens of prompt and answer together: what the model can look back on, or what [`Options::kv_bytes`] hold if
+    /// that is less.
     pub context: usize,
     /// Tokens of its vocabulary.
     pub vocabulary: usize,
@@ -99,6 +107,8 @@ struct Inner {
     jobs: Arc<AtomicUsize>,
     /// `None` only while dropping.
     sender: Option<Sender<Job>>,
+    /// Tells the thread that there is something to do.
+    called: Arc<AtomicBool>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -109,10 +119,19 @@ impl Engine {
     /// If the file is missing or damaged, or of a kind that this engine does not run.
     pub fn load(path: &Path, options: Options) -> Result<Self> {
         let mut gguf = Gguf::open(path)?;
-        let model = Arc::new(Llama::read(&mut gguf)?);
+        let weights = Arc::new(Llama::read(&mut gguf)?);
         let tokenizer = Arc::new(Tokenizer::read(&gguf)?);
         let template = Template::read(&gguf, &tokenizer)?;
-        let pool = Pool::new(options.threads)?;
+        let pool = Arc::new(Pool::new(options.threads)?);
+        let max_streams = options.max_streams.max(1);
+        let threads = pool.threads();
+        let model = Candle::new(
+            Arc::clone(&weights),
+            pool,
+            sequences(max_streams),
+            options.kv_bytes,
+        );
+        let shape = model.shape();
         let stem = || {
             path.file_stem()
                 .map(|stem| stem.to_string_lossy().into_owned())
@@ -120,24 +139,21 @@ impl Engine {
         };
         let info = ModelInfo {
             name: options.name.unwrap_or_else(stem),
-            context: model.config().context,
-            vocabulary: model.config().vocabulary,
+            context: weights.config().context.min(shape.pages * shape.page),
+            vocabulary: shape.vocabulary,
             quantisation: gguf.quantisation(),
-            threads: pool.threads(),
+            threads,
         };
-        let max_streams = options.max_streams.max(1);
         // Unbounded in type, bounded in fact: a job needs a place, and there are max_jobs of them.
         let (sender, jobs) = channel();
-        let scheduler = Scheduler {
-            model,
-            tokenizer: Arc::clone(&tokenizer),
-            pool,
-            jobs,
-            max_streams,
-        };
+        let called = Arc::new(AtomicBool::new(false));
+        let scheduler = Scheduler::new(model, max_streams);
         let thread = std::thread::Builder::new()
             .name("aurora-engine".to_owned())
-            .spawn(|| scheduler.run());
+            .spawn({
+                let called = Arc::clone(&called);
+                move || worker::run(scheduler, &jobs, &called)
+            });
         let thread = thread
             .map_err(|source| Error::new(ErrorKind::Machine, "cannot start a thread").with_source(source))?;
         Ok(Self(Arc::new(Inner {
@@ -147,6 +163,7 @@ impl Engine {
             max_jobs: max_streams + options.max_queue,
             jobs: Arc::default(),
             sender: Some(sender),
+            called,
             thread: Mutex::new(Some(thread)),
         })))
     }
@@ -188,10 +205,14 @@ impl Engine {
         let job = Job {
             capacity: prompt.len() + limit,
             prompt,
-            writer,
+            sink: Box::new(Answer {
+                writer,
+                tokenizer: Arc::clone(&inner.tokenizer),
+            }),
         };
         let sender = inner.sender.as_ref().ok_or(Refusal::Stopped)?;
         sender.send(job).map_err(|_| Refusal::Stopped)?;
+        inner.called.store(true, Ordering::Release);
         Ok(generation)
     }
 }
@@ -307,6 +328,7 @@ impl Drop for Inner {
     fn drop(&mut self) {
         // Without a sender the thread ends after the step it is in.
         self.sender = None;
+        self.called.store(true, Ordering::Release);
         let thread = self
             .thread
             .get_mut()

@@ -2,28 +2,30 @@
 //! evaluation, and for benchmarks.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use aurora_chat::{ChatRequest, RequestError};
 
 use crate::error::Result;
 use crate::gguf::Gguf;
-use crate::nn::{DENSE_ROWS, KvCache, Llama, Logits, Outcome, Pool, Slot, Workspace};
+use crate::model::{Logits, Model, Outcome, Run};
+use crate::nn::{Candle, DENSE_ROWS, Llama, Pool};
 use crate::text::{Template, Tokenizer};
 
 /// A loaded model, to be driven by hand.
 #[derive(Debug)]
 pub struct Evaluator {
-    model: Llama,
+    weights: Arc<Llama>,
     tokenizer: Tokenizer,
     template: Template,
-    pool: Pool,
+    pool: Arc<Pool>,
 }
 
-/// A sequence of tokens that a model has read.
+/// Sequences of tokens that a model reads, numbered from 0.
 #[derive(Debug)]
-pub struct Sequence {
-    cache: KvCache,
-    workspace: Workspace,
+pub struct Sequences {
+    model: Candle,
+    lengths: Vec<usize>,
 }
 
 impl Evaluator {
@@ -33,12 +35,12 @@ impl Evaluator {
     /// As [`crate::Engine::load`].
     pub fn load(path: &Path) -> Result<Self> {
         let mut gguf = Gguf::open(path)?;
-        let model = Llama::read(&mut gguf)?;
+        let weights = Arc::new(Llama::read(&mut gguf)?);
         let tokenizer = Tokenizer::read(&gguf)?;
         let template = Template::read(&gguf, &tokenizer)?;
-        let pool = Pool::new(None)?;
+        let pool = Arc::new(Pool::new(None)?);
         Ok(Self {
-            model,
+            weights,
             tokenizer,
             template,
             pool,
@@ -82,71 +84,74 @@ impl Evaluator {
         self.tokenizer.is_end(id)
     }
 
-    /// An empty sequence for at most `capacity` tokens.
+    /// So many empty sequences of at most `tokens` tokens each.
     #[must_use]
-    pub fn sequence(&self, capacity: usize) -> Sequence {
-        Sequence {
-            cache: KvCache::new(self.model.config(), capacity),
-            workspace: Workspace::default(),
+    pub fn sequences(&self, count: usize, tokens: usize) -> Sequences {
+        let (weights, pool) = (Arc::clone(&self.weights), Arc::clone(&self.pool));
+        Sequences {
+            model: Candle::with_room(weights, pool, count, tokens),
+            lengths: vec![0; count],
         }
     }
+}
 
-    /// Reads tokens in one step; returns the logits after the last, or after each.
+impl Sequences {
+    /// Reads tokens of one sequence in one step, the way a prompt of as many would be; returns the logits after the
+    /// last.
     ///
     /// # Errors
-    /// If the tokens are outside the vocabulary or beyond the sequence's capacity.
-    pub fn read<'a>(&self, sequence: &'a mut Sequence, tokens: &[u32], all: bool) -> Result<Vec<&'a [f32]>> {
-        let logits = if all { Logits::All } else { Logits::Last };
-        let dense = tokens.len() >= DENSE_ROWS;
-        let mut slots = [Slot {
-            tokens,
-            cache: &mut sequence.cache,
-            logits,
-            dense,
-        }];
-        match self
-            .pool
-            .run(|| self.model.step(&mut slots, &mut sequence.workspace, &|| false))?
-        {
-            Outcome::Done | Outcome::Stopped => {}
-        }
-        let vocabulary = self.model.config().vocabulary;
-        Ok(sequence.workspace.logits_mut().chunks_exact(vocabulary).collect())
+    /// If the tokens are outside the vocabulary or beyond the sequences' room.
+    pub fn read(&mut self, sequence: usize, tokens: &[u32]) -> Result<&[f32]> {
+        let all = self.read_as(sequence, tokens, Logits::Last)?;
+        Ok(all)
     }
 
-    /// One step of several sequences, a token each; returns the best next token of each.
+    /// As [`Self::read`], but returns the logits after each token.
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub fn read_together(&self, sequences: &mut [Sequence], tokens: &[u32]) -> Result<Vec<u32>> {
-        let mut workspace = sequences
-            .first_mut()
-            .map(|first| std::mem::take(&mut first.workspace))
-            .unwrap_or_default();
-        let mut slots: Vec<Slot<'_>> = sequences
-            .iter_mut()
-            .zip(tokens)
-            .map(|(sequence, token)| Slot {
+    pub fn read_all(&mut self, sequence: usize, tokens: &[u32]) -> Result<Vec<&[f32]>> {
+        let vocabulary = self.model.shape().vocabulary;
+        let all = self.read_as(sequence, tokens, Logits::All)?;
+        Ok(all.chunks_exact(vocabulary).collect())
+    }
+
+    /// One step of all sequences, a token each; returns the best next token of each.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_together(&mut self, tokens: &[u32]) -> Result<Vec<u32>> {
+        let runs = tokens.iter().zip(&self.lengths).enumerate();
+        let runs: Vec<Run<'_>> = runs
+            .map(|(sequence, (token, &position))| Run {
+                sequence,
+                position,
                 tokens: std::slice::from_ref(token),
-                cache: &mut sequence.cache,
                 logits: Logits::Last,
-                dense: false,
+                bulk: false,
             })
             .collect();
-        let outcome = self
-            .pool
-            .run(|| self.model.step(&mut slots, &mut workspace, &|| false))?;
+        let outcome = self.model.step(&runs, &|| false)?;
         debug_assert_eq!(outcome, Outcome::Done, "nothing stops this step");
-        let vocabulary = self.model.config().vocabulary;
-        let best_of = workspace
-            .logits_mut()
-            .chunks_exact(vocabulary)
-            .map(best)
-            .collect();
-        if let Some(first) = sequences.first_mut() {
-            first.workspace = workspace;
-        }
-        Ok(best_of)
+        self.lengths[..runs.len()]
+            .iter_mut()
+            .for_each(|length| *length += 1);
+        let vocabulary = self.model.shape().vocabulary;
+        Ok(self.model.logits().chunks_exact(vocabulary).map(best).collect())
+    }
+
+    fn read_as(&mut self, sequence: usize, tokens: &[u32], logits: Logits) -> Result<&[f32]> {
+        let run = Run {
+            sequence,
+            position: self.lengths[sequence],
+            tokens,
+            logits,
+            bulk: tokens.len() >= DENSE_ROWS,
+        };
+        let outcome = self.model.step(&[run], &|| false)?;
+        debug_assert_eq!(outcome, Outcome::Done, "nothing stops this step");
+        self.lengths[sequence] += tokens.len();
+        Ok(self.model.logits())
     }
 }
 

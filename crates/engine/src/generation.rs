@@ -172,7 +172,7 @@ impl Writer {
     }
 
     /// Ends the answer with a failure of the engine.
-    pub(crate) fn fail(mut self, error: &crate::Error) {
+    pub(crate) fn fail(&mut self, error: &crate::Error) {
         self.place = None;
         self.send(Update::End(End::failed(
             Fault::Server,

@@ -10,10 +10,12 @@ mod error;
 pub mod evaluate;
 mod generation;
 mod gguf;
+mod model;
 pub mod models;
 mod nn;
 mod scheduler;
 mod text;
+mod worker;
 
 pub use engine::{Engine, ModelInfo, Options, Refusal};
 pub use error::{Error, ErrorKind, Result};

@@ -1,9 +1,10 @@
-//! The forward pass: rows of tokens in, logits out. Nothing here knows of text, requests or threads of its own; the
-//! work is spread over the pool that a step runs in.
+//! The forward pass on candle's arithmetic: the [`Model`](crate::model::Model) this engine runs. Nothing here knows of
+//! text, requests or threads of its own; the work is spread over the pool that a step runs in.
 
 mod attention;
 mod blocks;
 mod cache;
+mod candle;
 mod config;
 mod gemm;
 mod linear;
@@ -12,8 +13,8 @@ mod ops;
 mod parallel;
 mod rope;
 
-pub(crate) use cache::KvCache;
+pub(crate) use candle::Candle;
 pub(crate) use config::Config;
 pub(crate) use linear::DENSE_ROWS;
-pub(crate) use llama::{Llama, Logits, Outcome, Slot, Workspace};
+pub(crate) use llama::Llama;
 pub(crate) use parallel::Pool;

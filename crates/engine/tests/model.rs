@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use aurora_chat::{ChatRequest, Delta, Message, Role, Update};
-use aurora_local::evaluate::{Evaluator, best};
+use aurora_local::evaluate::{Evaluator, Sequences, best};
 use aurora_local::{Engine, Options};
 use serde_json::Value;
 
@@ -27,6 +27,8 @@ const CHECKS: &[Check] = &[
     }),
     ("greedy_text_follows_the_reference", greedy),
     ("greedy_text_does_not_depend_on_the_batch", together),
+    ("logits_do_not_depend_on_the_pieces_of_a_prompt", pieces),
+    ("what_is_kept_changes_no_answer", kept),
 ];
 
 fn main() -> ExitCode {
@@ -103,14 +105,11 @@ fn forced(model: &Evaluator, piece: usize) {
         let ids = ids_of(&case["ids"]);
         let top = ids_of(&case["top1"]);
         let margins = floats(&case["top1_logit_margin"]);
-        let mut sequence = model.sequence(ids.len());
+        let mut sequences = model.sequences(1, ids.len());
         let mut nll = 0.0;
         let mut position = 0;
         for piece in ids.chunks(piece.min(ids.len())) {
-            for logits in model
-                .read(&mut sequence, piece, true)
-                .expect("ids of the vocabulary")
-            {
+            for logits in sequences.read_all(0, piece).expect("ids of the vocabulary") {
                 let same = best(logits) == top[position];
                 all += 1;
                 equal += usize::from(same);
@@ -181,34 +180,75 @@ fn together(model: &Evaluator, _: &Path) {
         .iter()
         .map(|case| ids_of(&case["prompt_ids"]))
         .collect();
-    let begin = |prompt: &Vec<u32>| {
-        let mut sequence = model.sequence(prompt.len() + 24);
-        let first = best(
-            model
-                .read(&mut sequence, prompt, false)
-                .expect("ids of the vocabulary")[0],
-        );
-        (sequence, first)
+    let begin = |sequences: &mut Sequences, sequence, prompt: &Vec<u32>| {
+        best(sequences.read(sequence, prompt).expect("ids of the vocabulary"))
     };
-    let (mut sequences, mut tokens): (Vec<_>, Vec<_>) = prompts.iter().map(begin).unzip();
+    let room = prompts.iter().map(Vec::len).max().unwrap_or(0) + 24;
+    let mut sequences = model.sequences(prompts.len(), room);
+    let mut tokens: Vec<u32> = prompts
+        .iter()
+        .enumerate()
+        .map(|(index, prompt)| begin(&mut sequences, index, prompt))
+        .collect();
     let mut batched: Vec<Vec<u32>> = tokens.iter().map(|&token| vec![token]).collect();
     for _ in 0..16 {
-        tokens = model
-            .read_together(&mut sequences, &tokens)
-            .expect("there is room");
+        tokens = sequences.read_together(&tokens).expect("there is room");
         tokens
             .iter()
             .zip(&mut batched)
             .for_each(|(&token, text)| text.push(token));
     }
     for (prompt, batched) in prompts.iter().zip(batched) {
-        let (mut sequence, mut token) = begin(prompt);
+        let mut sequences = model.sequences(1, room);
+        let mut token = begin(&mut sequences, 0, prompt);
         let mut alone = vec![token];
         for _ in 0..16 {
-            token = best(model.read(&mut sequence, &[token], false).expect("there is room")[0]);
+            token = best(sequences.read(0, &[token]).expect("there is room"));
             alone.push(token);
         }
         assert_eq!(alone, batched);
+    }
+}
+
+/// To the last bit, for pieces that take the way of many.
+fn pieces(model: &Evaluator, _: &Path) {
+    let ids = model.encode(&"The keeper counted the ships that passed. ".repeat(40));
+    let ids = &ids[..320];
+    let read = |piece: usize| {
+        let mut sequences = model.sequences(1, ids.len());
+        let mut logits = Vec::new();
+        for piece in ids.chunks(piece) {
+            logits = sequences.read(0, piece).expect("ids of the vocabulary").to_vec();
+        }
+        logits
+    };
+    let whole = read(ids.len());
+    for piece in [16, 20, 64, 80, 160, 300] {
+        assert!(whole == read(piece), "pieces of {piece}");
+    }
+}
+
+/// A conversation in an engine that keeps what it has read, and each of its turns in a new one.
+fn kept(_: &Evaluator, path: &Path) {
+    let keeping = Engine::load(path, Options::default()).expect("it loaded before");
+    let mut messages = vec![Message::text(
+        Role::System,
+        "You keep a lighthouse. ".repeat(12) + "Answer shortly.",
+    )];
+    for question in ["Who are you?", "Which ships passed today?", "Tell me of a storm."] {
+        messages.push(Message::text(Role::User, question));
+        let request = ChatRequest {
+            messages: messages.clone(),
+            temperature: Some(0.0),
+            max_tokens: Some(40),
+            ..ChatRequest::default()
+        };
+        let fresh = Engine::load(path, Options::default()).expect("it loaded before");
+        let expected = answer(&fresh, &request);
+        assert_eq!(answer(&keeping, &request), expected);
+        assert_eq!(answer(&keeping, &request), expected, "the same again");
+        messages.push(Message::text(Role::Assistant, expected.0));
+        std::thread::sleep(std::time::Duration::from_millis(200));
     }
 }
 

@@ -1,21 +1,31 @@
 //! Causal attention with grouped queries, sequence by sequence: rows of different sequences never see each other.
 //!
-//! A row that decodes walks its cache with dot products, one task a row and key head; rows of a prompt use dense
-//! products, one task a head and block of rows.
+//! A row that decodes walks its past with dot products, one task a row and key head; rows of a prompt use dense
+//! products, one task a head and block of rows. Both go page by page, so a row's result is the same to the last bit in
+//! whatever pieces its prompt was fed.
 
 use std::cell::RefCell;
 
-use super::cache::KvCache;
+use super::cache::{KvStore, PAGE};
 use super::config::Config;
-use super::gemm::{Matrix, multiply};
+use super::gemm::{LEAST_ROWS, Matrix, multiply, multiply_add};
 use super::ops::{add_scaled, dot, softmax};
 use super::parallel::for_each_chunk;
 
 /// Rows of one task of the dense way: its scores for 8192 positions are 2 MiB, about a core's own cache.
 const BLOCK_ROWS: usize = 64;
 
+/// Buffers of one task.
+#[derive(Debug, Default)]
+struct Scratch {
+    queries: Vec<f32>,
+    scores: Vec<f32>,
+    /// One head's keys or values in a page.
+    page: Vec<f32>,
+}
+
 thread_local! {
-    static SCORES: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 /// The rows of one sequence in a step.
@@ -28,12 +38,13 @@ pub(super) struct Span<'a> {
     pub(super) rows: usize,
     /// Whether they take the dense way.
     pub(super) dense: bool,
-    pub(super) cache: &'a KvCache,
+    pub(super) sequence: usize,
 }
 
 /// Attends for every row of every span, in order, into the rows of `out`. `heads` is scratch.
 pub(super) fn attend(
     config: &Config,
+    store: &KvStore,
     block: usize,
     spans: &[Span<'_>],
     out: &mut [f32],
@@ -46,7 +57,7 @@ pub(super) fn attend(
         let (out, after) = rest.split_at_mut(span.rows * width);
         rest = after;
         if span.dense {
-            attend_dense(config, block, span, out, heads);
+            attend_dense(config, store, block, span, out, heads);
         } else {
             narrow.push((span, out));
         }
@@ -61,7 +72,7 @@ pub(super) fn attend(
     let group = config.heads / config.kv_heads * config.head_width;
     for_each_chunk(heads, group, |index, out| {
         let (span, row) = rows[index / config.kv_heads];
-        attend_row(config, block, span, row, index % config.kv_heads, out);
+        attend_row(config, store, (block, index % config.kv_heads), span, row, out);
     });
     let mut results = &heads[..];
     for (_, out) in narrow {
@@ -72,66 +83,116 @@ pub(super) fn attend(
 }
 
 /// One row, and all query heads that share one key head.
-fn attend_row(config: &Config, block: usize, span: &Span<'_>, row: usize, kv_head: usize, out: &mut [f32]) {
+fn attend_row(
+    config: &Config,
+    store: &KvStore,
+    (block, kv_head): (usize, usize),
+    span: &Span<'_>,
+    row: usize,
+    out: &mut [f32],
+) {
     let width = config.head_width;
     let positions = span.start + row + 1;
-    let (keys, values) = span.cache.head(block, kv_head, positions);
     let queries = &span.queries[row * span.stride + kv_head * out.len()..][..out.len()];
     let scale = scale(config);
-    SCORES.with_borrow_mut(|scores| {
-        scores.resize(positions, 0.0);
-        for (query, out) in queries.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-            for (score, key) in scores.iter_mut().zip(keys.chunks_exact(width)) {
-                *score = scale * dot(query, key);
+    SCRATCH.with_borrow_mut(|Scratch { scores, page, .. }| {
+        scores.resize(out.len() / width * positions, 0.0);
+        for (index, first) in (0..positions).step_by(PAGE).enumerate() {
+            let end = positions.min(first + PAGE);
+            page.resize((end - first) * width, 0.0);
+            store.keys(span.sequence, index, block, kv_head, page);
+            for (query, scores) in queries
+                .chunks_exact(width)
+                .zip(scores.chunks_exact_mut(positions))
+            {
+                for (score, key) in scores[first..end].iter_mut().zip(page.chunks_exact(width)) {
+                    *score = scale * dot(query, key);
+                }
             }
-            softmax(scores);
-            out.fill(0.0);
-            for (score, value) in scores.iter().zip(values.chunks_exact(width)) {
-                add_scaled(out, *score, value);
+        }
+        scores.chunks_exact_mut(positions).for_each(softmax);
+        out.fill(0.0);
+        for (index, first) in (0..positions).step_by(PAGE).enumerate() {
+            let end = positions.min(first + PAGE);
+            page.resize((end - first) * width, 0.0);
+            store.values(span.sequence, index, block, kv_head, page);
+            for (out, scores) in out.chunks_exact_mut(width).zip(scores.chunks_exact(positions)) {
+                for (score, value) in scores[first..end].iter().zip(page.chunks_exact(width)) {
+                    add_scaled(out, *score, value);
+                }
             }
         }
     });
 }
 
 /// All rows of one span, head by head in blocks of rows.
-fn attend_dense(config: &Config, block: usize, span: &Span<'_>, out: &mut [f32], heads: &mut Vec<f32>) {
+fn attend_dense(
+    config: &Config,
+    store: &KvStore,
+    block: usize,
+    span: &Span<'_>,
+    out: &mut [f32],
+    heads: &mut Vec<f32>,
+) {
     let width = config.head_width;
     let blocks = span.rows.div_ceil(BLOCK_ROWS);
     let padded = blocks * BLOCK_ROWS;
     heads.resize(config.heads * padded * width, 0.0);
     for_each_chunk(heads, BLOCK_ROWS * width, |index, out| {
         let (head, first) = (index / blocks, index % blocks * BLOCK_ROWS);
+        let kv_head = head / (config.heads / config.kv_heads);
         let rows = BLOCK_ROWS.min(span.rows - first);
-        let positions = span.start + first + rows;
-        let (keys, values) = span
-            .cache
-            .head(block, head / (config.heads / config.kv_heads), positions);
-        let queries = Matrix::rows(&span.queries[first * span.stride + head * width..], span.stride);
-        SCORES.with_borrow_mut(|scores| {
-            scores.resize(rows * positions, 0.0);
-            let keys = Matrix::transposed(keys, width);
-            multiply(
-                (rows, width, positions),
-                scale(config),
+        // Empty rows after them, so that the products see sizes of one kind.
+        let padded = rows.next_multiple_of(LEAST_ROWS);
+        let pages = (span.start + first + rows).div_ceil(PAGE);
+        let positions = pages * PAGE;
+        SCRATCH.with_borrow_mut(|scratch| {
+            let Scratch {
                 queries,
-                keys,
                 scores,
-                positions,
-            );
+                page,
+            } = scratch;
+            queries.clear();
+            for row in first..first + rows {
+                queries.extend_from_slice(&span.queries[row * span.stride + head * width..][..width]);
+            }
+            queries.resize(padded * width, 0.0);
+            scores.resize(padded * positions, 0.0);
+            page.resize(PAGE * width, 0.0);
+            for index in 0..pages {
+                store.keys(span.sequence, index, block, kv_head, page);
+                multiply(
+                    (padded, width, PAGE),
+                    scale(config),
+                    Matrix::rows(queries, width),
+                    Matrix::transposed(page, width),
+                    &mut scores[index * PAGE..],
+                    positions,
+                );
+            }
             for (row, scores) in scores.chunks_exact_mut(positions).enumerate() {
-                let (seen, future) = scores.split_at_mut(span.start + first + row + 1);
+                let seen = if row < rows {
+                    span.start + first + row + 1
+                } else {
+                    0
+                };
+                let (seen, future) = scores.split_at_mut(seen);
                 softmax(seen);
                 future.fill(0.0);
             }
-            let scores = Matrix::rows(scores, positions);
-            multiply(
-                (rows, positions, width),
-                1.0,
-                scores,
-                Matrix::rows(values, width),
-                out,
-                width,
-            );
+            let out = &mut out[..padded * width];
+            out.fill(0.0);
+            for index in 0..pages {
+                store.values(span.sequence, index, block, kv_head, page);
+                multiply_add(
+                    (padded, PAGE, width),
+                    1.0,
+                    Matrix::rows(&scores[index * PAGE..], positions),
+                    Matrix::rows(page, width),
+                    out,
+                    width,
+                );
+            }
         });
     });
     for (row, out) in out.chunks_exact_mut(config.query_width()).enumerate() {

@@ -5,6 +5,10 @@
 
 use gemm::Parallelism;
 
+/// With this many rows on the left and more than 16 columns on the right, a row's result is the same to the last bit
+/// whatever the other rows are and however many: the crate has other ways of summing for fewer, and one for all beyond.
+pub(super) const LEAST_ROWS: usize = 16;
+
 /// A matrix inside a slice: `rows` × `columns`, the value at (r, c) at `r * row_stride + c * column_stride`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Matrix<'a> {
@@ -43,12 +47,36 @@ impl<'a> Matrix<'a> {
 /// # Panics
 /// If a matrix does not lie inside its slice.
 pub(super) fn multiply(
+    size: (usize, usize, usize),
+    scale: f32,
+    left: Matrix<'_>,
+    right: Matrix<'_>,
+    out: &mut [f32],
+    out_stride: usize,
+) {
+    run(size, scale, left, right, out, out_stride, false);
+}
+
+/// As [`multiply`], but adds to what `out` holds.
+pub(super) fn multiply_add(
+    size: (usize, usize, usize),
+    scale: f32,
+    left: Matrix<'_>,
+    right: Matrix<'_>,
+    out: &mut [f32],
+    out_stride: usize,
+) {
+    run(size, scale, left, right, out, out_stride, true);
+}
+
+fn run(
     (m, k, n): (usize, usize, usize),
     scale: f32,
     left: Matrix<'_>,
     right: Matrix<'_>,
     out: &mut [f32],
     out_stride: usize,
+    add: bool,
 ) {
     if m == 0 || n == 0 {
         return;
@@ -72,7 +100,7 @@ pub(super) fn multiply(
     )]
     // SAFETY: the asserts above show that every (row, column) of the three matrices lies inside its slice; `out` is
     // borrowed mutably, so it overlaps neither of the others; its rows do not overlap as out_stride >= n. `out` is
-    // initialised, and with read_dst = false it is only written.
+    // initialised, whether it is read or only written.
     unsafe {
         gemm::gemm(
             m,
@@ -81,14 +109,14 @@ pub(super) fn multiply(
             out.as_mut_ptr(),
             1,
             stride(out_stride),
-            false,
+            add,
             left.data.as_ptr(),
             stride(left.column_stride),
             stride(left.row_stride),
             right.data.as_ptr(),
             stride(right.column_stride),
             stride(right.row_stride),
-            0.0,
+            1.0,
             scale,
             false,
             false,
@@ -140,6 +168,11 @@ mod tests {
                     .all(|(fast, slow)| (fast - slow).abs() < 1e-3),
                 "{m}x{k}x{n}"
             );
+            multiply_add((m, k, n), 0.5, left, right, &mut fast, n + 4);
+            for (fast, slow) in fast.chunks(n + 4).zip(slow.chunks(n + 4)) {
+                let twice = |(fast, slow): (&f32, &f32)| (fast - 2.0 * slow).abs() < 2e-3;
+                assert!(fast[..n].iter().zip(slow).all(twice), "{m}x{k}x{n} added");
+            }
         }
     }
 

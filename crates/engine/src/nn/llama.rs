@@ -4,13 +4,14 @@
 //! read once for all; attention runs for each sequence over its own cache.
 
 use super::attention::{Span, attend};
-use super::cache::KvCache;
+use super::cache::KvStore;
 use super::config::Config;
-use super::linear::Linear;
+use super::linear::{Linear, Scratch};
 use super::ops::{rms_norm, silu_and_multiply};
 use super::rope::Rope;
 use crate::error::{Result, corrupt};
 use crate::gguf::Gguf;
+use crate::model::{Logits, Outcome, Run};
 
 /// The weights of a model.
 #[derive(Debug)]
@@ -36,36 +37,6 @@ struct Block {
     down: Linear,
 }
 
-/// The rows of one sequence in a step.
-#[derive(Debug)]
-pub(crate) struct Slot<'a> {
-    /// The next tokens; their positions follow the cache's length, and the cache has room for them.
-    pub(crate) tokens: &'a [u32],
-    pub(crate) cache: &'a mut KvCache,
-    pub(crate) logits: Logits,
-    /// Whether the rows take the way that is fast for many: those of a prompt of at least
-    /// [`DENSE_ROWS`](super::DENSE_ROWS) tokens, in whatever pieces it is fed. At most the first slot of a step.
-    pub(crate) dense: bool,
-}
-
-/// Which rows of a slot logits are wanted for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Logits {
-    None,
-    Last,
-    All,
-}
-
-/// How a step ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub(crate) enum Outcome {
-    /// The caches hold the rows, and the workspace the logits.
-    Done,
-    /// It was stopped between two blocks; the caches are as they were.
-    Stopped,
-}
-
 /// Buffers that steps reuse. They grow to the largest step.
 #[derive(Debug, Default)]
 pub(crate) struct Workspace {
@@ -78,7 +49,7 @@ pub(crate) struct Workspace {
     gate_up: Vec<f32>,
     activated: Vec<f32>,
     projected: Vec<f32>,
-    weights: Vec<f32>,
+    dense: Scratch,
     angles: Vec<(f32, f32)>,
     logits: Vec<f32>,
 }
@@ -131,10 +102,11 @@ impl Llama {
     /// Runs one step. `stop` is asked between blocks, and ends the step when it says so.
     ///
     /// # Errors
-    /// If a slot's tokens are outside the vocabulary or do not fit its cache.
+    /// If a token is outside the vocabulary, or a sequence is not where the run says or finds no room.
     pub(crate) fn step(
         &self,
-        slots: &mut [Slot<'_>],
+        runs: &[Run<'_>],
+        store: &mut KvStore,
         workspace: &mut Workspace,
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Outcome> {
@@ -148,44 +120,51 @@ impl Llama {
             gate_up,
             activated,
             projected,
-            weights,
+            dense,
             angles,
             logits,
         } = workspace;
         let config = &self.config;
-        let rows: usize = slots.iter().map(|slot| slot.tokens.len()).sum();
-        let dense_rows = slots
+        let rows: usize = runs.iter().map(|run| run.tokens.len()).sum();
+        let dense_rows = runs
             .first()
-            .filter(|first| first.dense)
+            .filter(|first| first.bulk)
             .map_or(0, |first| first.tokens.len());
         debug_assert!(
-            slots.iter().skip(1).all(|slot| !slot.dense),
-            "only the first slot may be dense"
+            runs.iter().skip(1).all(|run| !run.bulk),
+            "only the first run may be bulk"
         );
+        for run in runs {
+            if run.position != store.len(run.sequence) {
+                return Err(corrupt("a run does not begin where its sequence ends"));
+            }
+            store.reserve(run.sequence, run.tokens.len())?;
+        }
         x.resize(rows * config.width, 0.0);
         norm.resize(rows * config.width, 0.0);
         attended.resize(rows * config.query_width(), 0.0);
         activated.resize(rows * config.feed_forward, 0.0);
         projected.resize(rows * config.width, 0.0);
-        self.embed(slots, x, angles)?;
+        self.embed(runs, x, angles)?;
         for (index, block) in self.blocks.iter().enumerate() {
             if stop() {
                 return Ok(Outcome::Stopped);
             }
             rms_norm(x, &block.attention_norm, config.epsilon, norm);
-            apply_stacked(&block.qkv, norm, dense_rows, qkv, part, weights);
-            self.attend(index, slots, qkv, angles, attended, heads);
+            apply_stacked(&block.qkv, norm, dense_rows, qkv, part, dense);
+            self.rotate(qkv, angles);
+            self.attend(index, runs, store, qkv, attended, heads);
             block
                 .attention_output
-                .apply(attended, dense_rows, projected, weights);
+                .apply(attended, dense_rows, projected, dense);
             add(x, projected);
             rms_norm(x, &block.feed_forward_norm, config.epsilon, norm);
-            apply_stacked(&block.gate_up, norm, dense_rows, gate_up, part, weights);
+            apply_stacked(&block.gate_up, norm, dense_rows, gate_up, part, dense);
             silu_and_multiply(gate_up, config.feed_forward, activated);
-            block.down.apply(activated, dense_rows, projected, weights);
+            block.down.apply(activated, dense_rows, projected, dense);
             add(x, projected);
         }
-        let wanted = select_rows(slots, x, config.width, part);
+        let wanted = select_rows(runs, x, config.width, part);
         rms_norm(
             part,
             &self.output_norm,
@@ -196,84 +175,80 @@ impl Llama {
         if wanted > 0 {
             let output = self.output.as_ref().unwrap_or(&self.embedding);
             // One row a sequence is too few for the dense way; all rows of one are what checks ask for.
-            let dense_rows = if slots.iter().any(|slot| slot.logits == Logits::All) {
+            let dense_rows = if runs.iter().any(|run| run.logits == Logits::All) {
                 dense_rows
             } else {
                 0
             };
-            output.apply(&norm[..wanted * config.width], dense_rows, logits, weights);
+            output.apply(&norm[..wanted * config.width], dense_rows, logits, dense);
         }
-        for slot in slots {
-            slot.cache.advance(slot.tokens.len());
+        for run in runs {
+            store.advance(run.sequence, run.tokens.len());
         }
         Ok(Outcome::Done)
     }
 
     /// Looks up the tokens' rows and their positions' angles.
-    fn embed(&self, slots: &[Slot<'_>], x: &mut [f32], angles: &mut Vec<(f32, f32)>) -> Result<()> {
+    fn embed(&self, runs: &[Run<'_>], x: &mut [f32], angles: &mut Vec<(f32, f32)>) -> Result<()> {
         angles.clear();
         let mut rows = x.chunks_exact_mut(self.config.width);
-        for slot in slots {
-            let start = slot.cache.len();
-            if start + slot.tokens.len() > slot.cache.capacity() {
-                return Err(corrupt(format!(
-                    "a sequence outgrew its cache of {} tokens",
-                    slot.cache.capacity()
-                )));
-            }
-            for ((offset, &token), row) in slot.tokens.iter().enumerate().zip(&mut rows) {
+        for run in runs {
+            for ((offset, &token), row) in run.tokens.iter().enumerate().zip(&mut rows) {
                 let token = token as usize;
                 if token >= self.config.vocabulary {
                     return Err(corrupt(format!("token {token} is outside the vocabulary")));
                 }
                 self.embedding.dequantise(token..token + 1, row);
-                self.rope.angles(start + offset, angles);
+                self.rope.angles(run.position + offset, angles);
             }
         }
         Ok(())
     }
 
-    /// Turns queries and keys, stores keys and values, and attends.
+    /// Turns queries and keys by the angles of their positions.
+    fn rotate(&self, qkv: &mut [f32], angles: &[(f32, f32)]) {
+        let turned = self.config.query_width() + self.config.kv_width();
+        let stride = turned + self.config.kv_width();
+        let pairs = self.rope.pairs();
+        for (row, qkv) in qkv.chunks_exact_mut(stride).enumerate() {
+            self.rope
+                .rotate(&mut qkv[..turned], &angles[row * pairs..][..pairs]);
+        }
+    }
+
+    /// Stores keys and values, and attends.
     fn attend(
         &self,
         block: usize,
-        slots: &mut [Slot<'_>],
-        qkv: &mut [f32],
-        angles: &[(f32, f32)],
+        runs: &[Run<'_>],
+        store: &mut KvStore,
+        qkv: &[f32],
         out: &mut [f32],
         heads: &mut Vec<f32>,
     ) {
         let config = &self.config;
         let (query_width, kv_width) = (config.query_width(), config.kv_width());
         let stride = query_width + 2 * kv_width;
-        let pairs = self.rope.pairs();
-        for (row, qkv) in qkv.chunks_exact_mut(stride).enumerate() {
-            self.rope.rotate(
-                &mut qkv[..query_width + kv_width],
-                &angles[row * pairs..][..pairs],
-            );
-        }
         let mut first = 0;
-        let mut spans = Vec::with_capacity(slots.len());
-        for slot in slots {
-            let start = slot.cache.len();
-            for offset in 0..slot.tokens.len() {
+        let mut spans = Vec::with_capacity(runs.len());
+        for run in runs {
+            let rows = run.tokens.len();
+            for offset in 0..rows {
                 let row = &qkv[(first + offset) * stride..][..stride];
                 let (keys, values) = row[query_width..].split_at(kv_width);
-                slot.cache.store(block, start + offset, keys, values);
+                store.store(run.sequence, block, run.position + offset, keys, values);
             }
-            let (rows, queries) = (slot.tokens.len(), &qkv[first * stride..]);
             spans.push(Span {
-                queries,
+                queries: &qkv[first * stride..],
                 stride,
-                start,
+                start: run.position,
                 rows,
-                dense: slot.dense,
-                cache: &*slot.cache,
+                dense: run.bulk,
+                sequence: run.sequence,
             });
             first += rows;
         }
-        attend(config, block, &spans, out, heads);
+        attend(config, store, block, &spans, out, heads);
     }
 }
 
@@ -318,19 +293,19 @@ fn apply_stacked(
     dense_rows: usize,
     out: &mut Vec<f32>,
     part: &mut Vec<f32>,
-    weights: &mut Vec<f32>,
+    scratch: &mut Scratch,
 ) {
     let outputs: usize = layers.iter().map(Linear::outputs).sum();
     let rows = x.len() / layers[0].inputs();
     out.resize(rows * outputs, 0.0);
     if let [layer] = layers {
-        return layer.apply(x, dense_rows, out, weights);
+        return layer.apply(x, dense_rows, out, scratch);
     }
     let mut column = 0;
     for layer in layers {
         let width = layer.outputs();
         part.resize(rows * width, 0.0);
-        layer.apply(x, dense_rows, part, weights);
+        layer.apply(x, dense_rows, part, scratch);
         for (out, part) in out.chunks_exact_mut(outputs).zip(part.chunks_exact(width)) {
             out[column..column + width].copy_from_slice(part);
         }
@@ -339,12 +314,12 @@ fn apply_stacked(
 }
 
 /// Copies the rows that logits are wanted for to the front of `out`; returns how many.
-fn select_rows(slots: &[Slot<'_>], x: &[f32], width: usize, out: &mut Vec<f32>) -> usize {
+fn select_rows(runs: &[Run<'_>], x: &[f32], width: usize, out: &mut Vec<f32>) -> usize {
     out.clear();
     let mut first = 0;
-    for slot in slots {
-        let end = first + slot.tokens.len();
-        let from = match slot.logits {
+    for run in runs {
+        let end = first + run.tokens.len();
+        let from = match run.logits {
             Logits::None => end,
             Logits::Last => end - 1,
             Logits::All => first,

@@ -39,11 +39,6 @@ impl Pool {
     }
 }
 
-/// How many threads share the work that is shared out here.
-pub(super) fn threads() -> usize {
-    rayon::current_num_threads()
-}
-
 /// Calls `work(index, chunk)` for every chunk of `data`, on all threads of the pool this is called in.
 ///
 /// Sharing out costs a few microseconds in all, so a chunk should hold as much work.

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use aurora_chat::{ChatRequest, Content, FinishReason, Message, Part, Role, Verdict};
-use aurora_local::Refusal;
+use aurora_local::{Engine, Options, Refusal};
+use candle_core::quantized::GgmlDType;
 use serde_json::json;
 
 use crate::fixture::{CONTEXT, Folder, collect, engine, request};
@@ -110,6 +111,62 @@ fn an_answer_does_not_depend_on_what_else_runs() {
         .collect();
     let together: Vec<_> = running.into_iter().map(collect).collect();
     assert_eq!(alone, together);
+}
+
+#[test]
+fn what_is_kept_changes_no_answer() {
+    let folder = Folder::new();
+    let keeping = engine(&folder, 2, 6);
+    let mut conversation = request("the cat and the dog", 30);
+    for turn in 0..4 {
+        let fresh = engine(&folder, 2, 6);
+        let expected = collect(fresh.generate(&conversation).expect("a valid request"));
+        let both = [0, 1].map(|_| keeping.generate(&conversation).expect("a valid request"));
+        for generation in both {
+            assert_eq!(collect(generation), expected, "turn {turn}");
+        }
+        conversation
+            .messages
+            .push(Message::text(Role::Assistant, expected.text));
+        conversation
+            .messages
+            .push(Message::text(Role::User, "and then the"));
+    }
+}
+
+#[test]
+fn answers_that_do_not_fit_into_memory_together_come_one_after_the_other() {
+    let folder = Folder::new();
+    let mut options = Options::named("tiny");
+    // Two blocks with two heads of 16 keys and 16 values: 256 bytes a token, so the context fits once and a half.
+    options.kv_bytes = 256 * 512 * 3 / 2;
+    let path = folder.model(GgmlDType::Q8_0);
+    let small = Engine::load(&path, options.clone()).expect("the tiny model loads");
+    assert_eq!(small.info().context, CONTEXT as usize);
+    let requests: Vec<ChatRequest> = (0..6)
+        .map(|n| {
+            let mut request = request(&"the cat ".repeat(10 + n), 1);
+            request.max_tokens = None;
+            request.logit_bias.insert(1, -100.0);
+            request
+        })
+        .collect();
+    let running: Vec<_> = requests
+        .iter()
+        .map(|request| small.generate(request).expect("a valid request"))
+        .collect();
+    let large = engine(&folder, 1, 6);
+    for (request, generation) in requests.iter().zip(running) {
+        let expected = collect(large.generate(request).expect("a valid request"));
+        assert_eq!(collect(generation), expected);
+    }
+    options.kv_bytes = 256 * 100;
+    let tiny = Engine::load(&path, options).expect("the tiny model loads");
+    assert_eq!(tiny.info().context, 96, "whole pages of 32 tokens");
+    assert!(matches!(
+        tiny.generate(&request(&"x".repeat(100), 1)),
+        Err(Refusal::Request(_))
+    ));
 }
 
 #[test]

@@ -1,0 +1,90 @@
+//! One request on its way: how much of it was fed, and what comes next.
+
+use super::{AHEAD, FEW, Job, Piece, Sink};
+use crate::model::{Logits, Run, Shape};
+
+/// A request that waits or runs.
+pub(super) struct Sequence {
+    pub(super) sink: Box<dyn Sink>,
+    /// The prompt, then the answer as far as it is known.
+    pub(super) tokens: Vec<u32>,
+    prompt: usize,
+    /// Tokens of prompt and answer together, at most.
+    capacity: usize,
+    /// How many of the first tokens take the way of many: all of the prompt or none.
+    pub(super) bulk: usize,
+    /// How many tokens the model has read.
+    pub(super) fed: usize,
+    /// The model's sequence, once it runs.
+    pub(super) slot: usize,
+    /// When it was last fed a piece of its prompt.
+    pub(super) turn: u64,
+}
+
+impl Sequence {
+    /// A request that waits; prompts of at least `bulk` tokens take the way of many.
+    pub(super) fn new(job: Job, bulk: usize) -> Self {
+        let prompt = job.prompt.len();
+        Self {
+            sink: job.sink,
+            tokens: job.prompt,
+            prompt,
+            capacity: job.capacity,
+            bulk: if prompt >= bulk { prompt } else { 0 },
+            fed: 0,
+            slot: 0,
+            turn: 0,
+        }
+    }
+
+    /// Whether it needs but the row of its last token.
+    pub(super) fn is_answering(&self) -> bool {
+        self.fed >= self.prompt && self.fed + 1 == self.tokens.len()
+    }
+
+    /// How many pages it is about to need, its own if it shares none.
+    pub(super) fn claim(&self, shape: &Shape) -> usize {
+        (self.tokens.len() + AHEAD)
+            .min(self.capacity)
+            .div_ceil(shape.page)
+    }
+
+    /// The next rows, about `most`, and whether they take the way of many.
+    pub(super) fn next_piece(&self, most: usize) -> (usize, bool) {
+        if self.fed >= self.bulk {
+            return (FEW.min(self.tokens.len() - self.fed), false);
+        }
+        let left = self.bulk - self.fed;
+        // A small remainder costs nearly as much as a piece, so it goes along.
+        let rows = if left <= most + most / 4 { left } else { most };
+        (rows, true)
+    }
+
+    /// The rows of a piece, for the model.
+    pub(super) fn run(&self, piece: &Piece) -> Run<'_> {
+        let end = self.fed + piece.rows;
+        Run {
+            sequence: self.slot,
+            position: self.fed,
+            tokens: &self.tokens[self.fed..end],
+            logits: if end == self.tokens.len() {
+                Logits::Last
+            } else {
+                Logits::None
+            },
+            bulk: piece.bulk,
+        }
+    }
+
+    /// How many of its first tokens another sequence has read, and each the way this one would have. The last token is
+    /// not among them: its logits are needed.
+    pub(super) fn common(&self, read: &[u32], bulk: usize) -> usize {
+        let same = self.tokens.iter().zip(read).take_while(|(a, b)| a == b).count();
+        let same = same.min(self.tokens.len() - 1);
+        if bulk == self.bulk {
+            same
+        } else {
+            same.min(bulk).min(self.bulk)
+        }
+    }
+}
