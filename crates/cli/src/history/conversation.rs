@@ -24,7 +24,6 @@ pub(crate) struct Conversation {
     logged: usize,
     answerer: Answerer,
     created: bool,
-    answered_now: bool,
     live: Option<Arc<Mutex<Live>>>,
     writer: Option<Writer>,
 }
@@ -58,7 +57,7 @@ impl Conversation {
     }
 
     /// One that was kept.
-    pub(super) fn of(folder: Option<&Path>, heading: Heading, kept: Vec<Kept>, answered_now: bool) -> Self {
+    pub(super) fn of(folder: Option<&Path>, heading: Heading, kept: Vec<Kept>) -> Self {
         let (keys, entries): (Vec<i64>, Vec<Entry>) = kept.into_iter().unzip();
         let scribe = folder.map(|folder| Scribe::of(folder, &heading.id, heading.key, keys));
         Self {
@@ -67,7 +66,6 @@ impl Conversation {
             entries,
             answerer: heading.answerer,
             created: true,
-            answered_now,
             ..Self::with(scribe)
         }
     }
@@ -79,7 +77,6 @@ impl Conversation {
             logged: 0,
             answerer: Answerer::default(),
             created: false,
-            answered_now: false,
             live: None,
             writer: scribe.map(Writer::start),
         }
@@ -107,7 +104,8 @@ impl Conversation {
 
     /// Whether another program was writing the last answer when this conversation was read.
     pub(crate) fn is_answered_elsewhere(&self) -> bool {
-        self.answered_now
+        let last = self.entries.last().and_then(|last| last.answer.as_ref());
+        last.is_some_and(|answer| answer.is_live)
     }
 
     /// The messages as a request has them. Answers of which nothing came are left out.
@@ -242,6 +240,7 @@ impl Conversation {
                 answer: Some(Answer {
                     answerer: self.answerer.clone(),
                     ending: answer.ending,
+                    is_live: false,
                     seams: Vec::new(),
                 }),
             });

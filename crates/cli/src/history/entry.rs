@@ -55,8 +55,10 @@ pub(crate) struct Entry {
 pub(crate) struct Answer {
     /// Who gave it.
     pub(crate) answerer: Answerer,
-    /// How it ended; `None` if whoever received it did not live to know.
+    /// How it ended; `None` while it comes, and if whoever received it did not live to know.
     pub(crate) ending: Option<Ending>,
+    /// A program that runs was writing it when it was read.
+    pub(crate) is_live: bool,
     /// Where it was continued by another request.
     pub(crate) seams: Vec<Seam>,
 }
@@ -105,12 +107,12 @@ impl Moment {
 }
 
 impl Answerer {
-    /// Both in one, `endpoint/model`; of an address without its scheme.
+    /// Both in one, `endpoint/model`; of an address the host and the port.
     pub(crate) fn name(&self) -> String {
-        let endpoint = self
-            .endpoint
-            .split_once("://")
-            .map_or(self.endpoint.as_str(), |(_, rest)| rest);
+        let endpoint = match self.endpoint.split_once("://") {
+            Some((_, rest)) => rest.split('/').next().unwrap_or_default(),
+            None => self.endpoint.as_str(),
+        };
         format!("{endpoint}/{}", self.model)
     }
 }
@@ -163,7 +165,10 @@ impl Answer {
     /// What a person is told about an answer that is not whole; `None` of one that is.
     pub(crate) fn remark(&self) -> Option<String> {
         let Some(ending) = &self.ending else {
-            return Some("cut off: the program that received it was ended".to_owned());
+            return Some(match self.is_live {
+                true => "still being written".to_owned(),
+                false => "cut off: the program that received it was ended".to_owned(),
+            });
         };
         match ending.verdict.as_str() {
             verdict if verdict == Verdict::Complete.as_str() => None,

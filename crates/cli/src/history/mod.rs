@@ -79,13 +79,7 @@ impl History {
         let store = Store::open_existing(folder)?.ok_or_else(|| nothing(id))?;
         let heading = store.find(id)?;
         let kept = store.kept(&heading)?;
-        let answered_now = store.is_being_answered(&heading)?;
-        Ok(Conversation::of(
-            self.keep.then_some(folder),
-            heading,
-            kept,
-            answered_now,
-        ))
+        Ok(Conversation::of(self.keep.then_some(folder), heading, kept))
     }
 }
 

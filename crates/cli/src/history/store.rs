@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aurora_chat::{Content, Message, Role, Usage};
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, Row, Transaction, TransactionBehavior, params};
 
 use super::entry::{self, Answer, Answerer, Ending, Entry, Heading, Moment};
 use super::error::{Error, Result};
@@ -122,11 +122,8 @@ impl Store {
             let entries = statement.query_map([heading.key], kept)?;
             let mut entries = entries.collect::<rusqlite::Result<Vec<Kept>>>()?;
             for (key, entry) in &mut entries {
-                if entry
-                    .answer
-                    .as_ref()
-                    .is_some_and(|answer| answer.ending.is_none())
-                {
+                if let Some(answer) = entry.answer.as_mut().filter(|answer| answer.ending.is_none()) {
+                    answer.is_live = claim::is_held(&self.folder, *key);
                     let (text, reasoning) = pieces(&transaction, *key)?;
                     let whole = entry.message.plain_text().into_owned() + &text;
                     entry.message.content = Content::Text(whole);
@@ -136,21 +133,6 @@ impl Store {
             Ok(entries)
         };
         read().map_err(self.wrong())
-    }
-
-    /// Whether the last answer of this conversation is being written by a program that runs.
-    pub(crate) fn is_being_answered(&self, heading: &Heading) -> Result<bool> {
-        let last: Option<i64> = self
-            .connection
-            .query_row(
-                "SELECT key FROM messages WHERE conversation = ?1 AND role = 'assistant' AND verdict IS NULL \
-                 ORDER BY seq DESC LIMIT 1",
-                [heading.key],
-                |row| row.get(0),
-            )
-            .optional()
-            .map_err(self.wrong())?;
-        Ok(last.is_some_and(|key| claim::is_held(&self.folder, key)))
     }
 
     /// The messages in which all of these words are found, those of the latest conversations first; at most this many.
@@ -354,6 +336,7 @@ fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
                 model: row.get::<_, Option<String>>(7)?.unwrap_or_default(),
             },
             ending: row.get::<_, Option<String>>(8)?.map(ending).transpose()?,
+            is_live: false,
             seams: row
                 .get::<_, Option<String>>(15)?
                 .map_or_else(Vec::new, |seams| entry::seams_from_json(&seams)),

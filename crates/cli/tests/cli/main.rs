@@ -8,6 +8,8 @@ mod answers;
 mod code;
 mod commands;
 #[cfg(unix)]
+mod continuing;
+#[cfg(unix)]
 mod history;
 mod inputs;
 mod logs;

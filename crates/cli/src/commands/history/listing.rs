@@ -22,7 +22,7 @@ pub(super) fn table(headings: &[Heading], look: Look) -> String {
         .map(|model| model.width())
         .max()
         .unwrap_or(0)
-        .min(32);
+        .min(28);
     let mut out = String::new();
     for (heading, model) in headings.iter().zip(&models) {
         let head = format!(
@@ -117,7 +117,7 @@ pub(super) fn object(heading: &Heading) -> Value {
     })
 }
 
-/// Who answered, in one word. Of an address that is all but the scheme.
+/// Who answered, in one word.
 pub(super) fn model(heading: &Heading) -> String {
     heading.answerer.name()
 }
