@@ -201,9 +201,17 @@ impl Store {
         let overwrite = self.connection.pragma_update(None, "secure_delete", true);
         overwrite.map_err(&wrong)?;
         self.transaction(remove)?;
-        self.connection
-            .execute_batch("INSERT INTO words (words) VALUES ('optimize'); PRAGMA wal_checkpoint(TRUNCATE);")
-            .map_err(&wrong)
+        let connection = &self.connection;
+        let tidy = || {
+            connection.execute("INSERT INTO words (words) VALUES ('optimize')", [])?;
+            let pages = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+            // The space goes back once there is more of it than of what is kept: to copy what is kept costs time.
+            if pages("freelist_count")? > pages("page_count")? / 2 {
+                connection.execute("VACUUM", [])?;
+            }
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        };
+        tidy().map_err(&wrong)
     }
 
     /// Folds what programs that were killed have left: pieces become text, and the text can be found.

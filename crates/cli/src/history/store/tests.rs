@@ -124,9 +124,19 @@ fn what_is_removed_is_found_no_more_not_even_in_the_bytes() {
     let folder = Folder::new();
     let id = keep(&folder, "the password is xyzzyplugh", "I forget it: xyzzyplugh");
     keep(&folder, "something else", "yes");
+    let large = keep(&folder, "a lot", &"of text ".repeat(100_000));
+    let size = || std::fs::metadata(schema::path(folder.path())).unwrap().len();
     let mut store = Store::open(folder.path()).unwrap();
     let heading = store.find(Some(&id)).unwrap();
     store.remove(&[heading]).unwrap();
+    let before = size();
+    let heading = store.find(Some(&large)).unwrap();
+    store.remove(&[heading]).unwrap();
+    assert!(
+        size() < before / 4,
+        "the space is given back: {} of {before}",
+        size()
+    );
     assert!(store.search(&["xyzzyplugh".into()], 9).unwrap().is_empty());
     assert_eq!(store.list(9).unwrap().len(), 1);
     drop(store);
