@@ -68,6 +68,15 @@ pub(crate) enum Command {
         #[arg(long, value_name = "LANG", value_parser = language)]
         lang: Option<String>,
     },
+    /// Talk with a model: a conversation with editing, history and completion (-c goes on with the latest)
+    Chat {
+        /// The first prompt
+        #[arg(value_name = "PROMPT", allow_negative_numbers = true)]
+        prompt: Vec<String>,
+        /// Keys at the prompt [default: emacs]
+        #[arg(long, value_name = "KEYS")]
+        edit_keys: Option<EditKeys>,
+    },
     /// Play a recording that --record made: the same answer, verdict and exit code
     Replay {
         /// The recording; - is standard input
@@ -239,6 +248,16 @@ pub(crate) enum Dialect {
     Openai,
 }
 
+/// `--edit-keys`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EditKeys {
+    /// As in Emacs and most shells.
+    #[default]
+    Emacs,
+    /// As in vi.
+    Vi,
+}
+
 /// `--color`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ColorWhen {
@@ -286,9 +305,11 @@ pub(crate) fn parse(line: Vec<OsString>) -> Result<Cli, clap::Error> {
 /// Whether this line, be it ever so wrong, asks for an answer as JSON lines, which always have an end.
 pub(crate) fn wants_events(line: &[OsString]) -> bool {
     let line = command_first(&Cli::command(), line.to_vec());
-    let answers = line
-        .get(1)
-        .is_none_or(|word| ["ask", "code", "replay"].iter().any(|command| word == command));
+    let answers = line.get(1).is_none_or(|word| {
+        ["ask", "chat", "code", "replay"]
+            .iter()
+            .any(|command| word == command)
+    });
     answers
         && line
             .iter()
@@ -444,6 +465,7 @@ Variables, each overridden by its flag:
   AURORA_CONNECT_TIMEOUT, AURORA_FIRST_TIMEOUT, AURORA_IDLE_TIMEOUT, AURORA_TOTAL_TIMEOUT, AURORA_RETRIES
   AURORA_LISTEN, AURORA_FRAME_MS    as serve --listen, --frame-ms
   AURORA_HISTORY                    off keeps no conversations, as --no-history
+  AURORA_EDIT_KEYS                  as chat --edit-keys
   AURORA_API_KEY                    the key for an endpoint given as an address
   OPENAI_API_KEY, OPENAI_BASE_URL   the endpoint `openai`; the key goes to no other host
   NO_COLOR, TERM=dumb               no colour; no escape sequences at all

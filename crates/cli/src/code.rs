@@ -79,7 +79,11 @@ impl<'a> CodeOnly<'a> {
             if !self.events {
                 if elapsed >= self.progress_due {
                     self.progress_due = elapsed + PROGRESS;
-                    self.to.progress(file.lines(), file.bytes());
+                    let (lines, bytes) = (file.lines(), file.bytes());
+                    self.to.note(vec![
+                        format!("{lines} lines, {bytes} bytes"),
+                        format!("{lines} lines"),
+                    ]);
                 }
                 return Ok(());
             }
@@ -126,6 +130,19 @@ impl<'a> CodeOnly<'a> {
             console::tell(&told);
         }
         Ok(verdict)
+    }
+}
+
+/// The wanted code of a whole answer, or why there is none. An answer without a fence has none.
+pub(crate) fn of(answer: &str, wanted: Wanted) -> std::result::Result<String, String> {
+    let (mut extract, mut code) = (Extract::new(wanted), String::new());
+    extract.push(answer, &mut code);
+    match extract.finish(&mut code) {
+        Outcome::Whole | Outcome::More(_) => Ok(code),
+        Outcome::AsIs => Err("the answer has no code block".to_owned()),
+        // Half of it is better than nothing where a person looks.
+        Outcome::Lacking(_) if !code.is_empty() => Ok(code),
+        Outcome::Lacking(message) => Err(message),
     }
 }
 

@@ -30,6 +30,7 @@ pub(crate) fn style(flags: &Common, env: &Env) -> Result<Style> {
         plain: flags.plain,
         show_reasoning: flags.show_reasoning,
         usage: flags.usage,
+        footer: false,
         countdown: if countdown(flags, env)? {
             place()
         } else {

@@ -6,6 +6,8 @@
 
 use std::io::{self, Stderr, StdoutLock};
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aurora_chat::{End, Failure, FailureKind, Fault, Start, Update};
@@ -53,6 +55,7 @@ pub(crate) type Console = Printer<StdoutLock<'static>, Stderr>;
 pub(crate) struct Delivery {
     runtime: Runtime,
     stop: Stop,
+    style: Style,
     manner: Manner,
 }
 
@@ -89,6 +92,7 @@ pub(crate) fn with_printer(
     let result = style.and_then(|style| {
         log::start(flags)?;
         let delivery = Delivery {
+            style,
             manner: Manner {
                 frame: console::frame(flags, &env, &style)?,
                 countdown: style.countdown != Place::Nowhere,
@@ -140,6 +144,39 @@ fn without_panic(run: impl FnOnce() -> Result<u8>) -> Result<u8> {
 }
 
 impl Delivery {
+    /// How answers are to be written here.
+    pub(crate) fn style(&self) -> Style {
+        self.style
+    }
+
+    /// A printer for one answer of several.
+    pub(crate) fn printer(&self, style: Style) -> Console {
+        // The lock may be taken again by the thread that has it.
+        Printer::new(style, io::stdout().lock(), io::stderr())
+    }
+
+    /// Forgets a Ctrl-C that was about an answer which is over.
+    pub(crate) fn rearm(&self) {
+        self.stop.rearm();
+    }
+
+    /// Whether the process was asked to end.
+    pub(crate) fn is_terminated(&self) -> bool {
+        self.stop.is_terminated()
+    }
+
+    /// A flag that is set once the process is asked to end, for those who cannot wait for it.
+    pub(crate) fn termination(&self) -> Arc<AtomicBool> {
+        let flag = Arc::new(AtomicBool::new(false));
+        let (mut stop, set) = (self.stop.clone(), Arc::clone(&flag));
+        // Ends with the runtime, which is this value's own.
+        self.runtime.spawn(async move {
+            stop.terminated().await;
+            set.store(true, Ordering::Relaxed);
+        });
+        flag
+    }
+
     /// Does work that may have to wait for somebody, such as for the end of standard input; `None` if a signal comes
     /// first. The work is left to itself then, and ends with the process.
     ///

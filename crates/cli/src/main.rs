@@ -24,6 +24,7 @@ mod roles;
 mod settings;
 mod signals;
 mod source;
+mod terminal;
 
 use problem::Result;
 

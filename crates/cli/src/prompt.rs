@@ -50,12 +50,27 @@ pub(crate) fn read(words: &[String], files: &[PathBuf]) -> Result<Option<Message
                 .try_for_each(|piped| prompt.add_piped(piped))?;
             continue;
         }
-        for path in files::resolve(named)? {
-            let input = files::read(&path)?;
-            prompt.add_file(&path.display().to_string(), input)?;
-        }
+        prompt.add_named(named)?;
     }
     piped.into_iter().try_for_each(|piped| prompt.add_piped(piped))?;
+    Ok(prompt.into_message())
+}
+
+/// Puts a text and files together, without standard input; `None` if that says nothing.
+///
+/// # Errors
+/// As [`read`]; standard input is named (usage).
+pub(crate) fn with_files(text: &str, files: &[PathBuf]) -> Result<Option<Message>> {
+    let mut prompt = Prompt::default();
+    prompt.say(text);
+    for named in files {
+        if named == Path::new("-") {
+            return Err(Problem::usage(
+                "--file -: standard input is where prompts come from",
+            ));
+        }
+        prompt.add_named(named)?;
+    }
     Ok(prompt.into_message())
 }
 
@@ -80,6 +95,15 @@ impl Prompt {
             }
             Some(Part::Other(_)) | None => self.parts.push(Part::Text(text.to_owned())),
         }
+    }
+
+    /// Adds the file, or the files, of this name.
+    fn add_named(&mut self, named: &Path) -> Result<()> {
+        for path in files::resolve(named)? {
+            let input = files::read(&path)?;
+            self.add_file(&path.display().to_string(), input)?;
+        }
+        Ok(())
     }
 
     fn add_file(&mut self, name: &str, input: Input) -> Result<()> {

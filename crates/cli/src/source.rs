@@ -83,6 +83,21 @@ pub(crate) fn knows_local(_name: &str, _settings: &Settings) -> bool {
     false
 }
 
+/// The full names of the local models that are there.
+#[cfg(feature = "engine")]
+pub(crate) fn local_names(settings: &Settings) -> Vec<String> {
+    let names = local::names(settings).into_iter();
+    names
+        .map(|name| format!("{}/{name}", crate::settings::target::LOCAL))
+        .collect()
+}
+
+/// The full names of the local models that are there.
+#[cfg(not(feature = "engine"))]
+pub(crate) fn local_names(_settings: &Settings) -> Vec<String> {
+    Vec::new()
+}
+
 /// The client that all upstream calls of this process share.
 ///
 /// # Errors

@@ -102,20 +102,7 @@ fn asking(
         messages.insert(0, Message::text(Role::System, system));
     }
     messages.extend(prompt.clone());
-    let request = ChatRequest {
-        messages,
-        stream: true,
-        include_usage: true,
-        max_tokens: flags.max_tokens,
-        temperature: flags.temperature,
-        top_p: flags.top_p,
-        seed: flags.seed,
-        stop: flags.stop.clone(),
-        ..ChatRequest::default()
-    };
-    request
-        .validate()
-        .map_err(|error| Problem::usage(error.to_string()))?;
+    let request = request(messages, flags)?;
     let asking = match &prompt {
         Some(_) => Asking {
             request,
@@ -131,4 +118,26 @@ fn asking(
         conversation.say(prompt);
     }
     Ok(asking)
+}
+
+/// The request for an answer to these messages.
+///
+/// # Errors
+/// A flag has a value that no model takes (usage).
+pub(super) fn request(messages: Vec<Message>, flags: &Common) -> Result<ChatRequest> {
+    let request = ChatRequest {
+        messages,
+        stream: true,
+        include_usage: true,
+        max_tokens: flags.max_tokens,
+        temperature: flags.temperature,
+        top_p: flags.top_p,
+        seed: flags.seed,
+        stop: flags.stop.clone(),
+        ..ChatRequest::default()
+    };
+    request
+        .validate()
+        .map_err(|error| Problem::usage(error.to_string()))?;
+    Ok(request)
 }

@@ -14,7 +14,7 @@ use crate::history::{History, Store};
 use crate::problem::{Problem, Result};
 use crate::settings::{self, Env};
 
-mod export;
+pub(super) mod export;
 mod listing;
 mod transcript;
 

@@ -7,6 +7,7 @@ use crate::settings::{self, Env};
 use crate::{console, log};
 
 mod ask;
+mod chat;
 mod code;
 mod config;
 mod continuing;
@@ -23,7 +24,7 @@ pub(crate) fn run(command: Command, flags: &Common) -> Result<u8> {
     let env = Env::of_process();
     if !matches!(
         command,
-        Command::Ask { .. } | Command::Code { .. } | Command::Replay { .. }
+        Command::Ask { .. } | Command::Chat { .. } | Command::Code { .. } | Command::Replay { .. }
     ) {
         // Those do it by themselves: with --json, even a log that cannot be started is told in an `end`.
         refuse_record(flags)?;
@@ -31,6 +32,7 @@ pub(crate) fn run(command: Command, flags: &Common) -> Result<u8> {
     }
     match command {
         Command::Ask { prompt } => ask::run(&prompt, flags, env),
+        Command::Chat { prompt, edit_keys } => chat::run(&prompt, edit_keys, flags, env),
         Command::Code {
             prompt,
             output,

@@ -98,18 +98,11 @@ impl Countdown {
 
     /// What puts a notice about silence in the place of the last one, for stderr. Empty where there is no room.
     pub(super) fn show(&mut self, silent: Duration, prospect: Option<Prospect>, dim: bool) -> String {
-        self.put(forms(silent, prospect), dim)
+        self.note(forms(silent, prospect), dim)
     }
 
-    /// As [`Countdown::show`], about how much of the answer was written to a file.
-    pub(super) fn progress(&mut self, lines: u64, bytes: u64, dim: bool) -> String {
-        self.put(
-            vec![format!("{lines} lines, {bytes} bytes"), format!("{lines} lines")],
-            dim,
-        )
-    }
-
-    fn put(&mut self, forms: Vec<String>, dim: bool) -> String {
+    /// As [`Countdown::show`], about something else: the longest of these forms for which there is room. They are ASCII.
+    pub(super) fn note(&mut self, forms: Vec<String>, dim: bool) -> String {
         let mut bytes = self.clear().to_owned();
         if self.place == Place::Nowhere {
             return bytes;

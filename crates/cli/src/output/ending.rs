@@ -68,8 +68,9 @@ pub(super) fn usage(meter: &Meter) -> String {
     format!("usage: {tokens}{}", times(meter, ", "))
 }
 
-/// The line a person on a terminal gets when all went well.
-pub(super) fn summary(model: &str, meter: &Meter) -> String {
+/// The line a person on a terminal gets about an answer in a few words.
+pub(super) fn summary(verdict: Verdict, model: &str, meter: &Meter) -> String {
+    let verdict = verdict.as_str().replace('_', " ");
     let model = if model.is_empty() {
         String::new()
     } else {
@@ -78,7 +79,7 @@ pub(super) fn summary(model: &str, meter: &Meter) -> String {
     let tokens = meter
         .usage
         .map_or_else(String::new, |usage| format!(" · {} tokens", usage.output_tokens));
-    format!("complete{model}{tokens}{}", times(meter, " · "))
+    format!("{verdict}{model}{tokens}{}", times(meter, " · "))
 }
 
 fn times(meter: &Meter, between: &str) -> String {

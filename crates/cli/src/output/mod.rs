@@ -47,6 +47,8 @@ pub(crate) struct Style {
     pub(crate) show_reasoning: bool,
     /// Tell what the answer cost.
     pub(crate) usage: bool,
+    /// Tell a person the end of every answer in a line, not only of complete ones.
+    pub(crate) footer: bool,
     /// Where a notice about a silent source may stand.
     pub(crate) countdown: Place,
     /// Characters of ambiguous width may be wide on the terminal.
@@ -108,10 +110,18 @@ impl<O: Write, E: Write> Printer<O, E> {
         }
     }
 
-    /// Shows how much was written elsewhere, until the next update.
-    pub(crate) fn progress(&mut self, lines: u64, bytes: u64) {
+    /// Shows a notice until the next update, in the longest of these forms that has room. They are ASCII.
+    pub(crate) fn note(&mut self, forms: Vec<String>) {
         if let Kind::Plain(plain) = &mut self.kind {
-            plain.progress(lines, bytes);
+            plain.note(forms);
+        }
+    }
+
+    /// Writes a line about the answer for a person, in a low voice. Programs that read events see what it is about.
+    pub(crate) fn remark(&mut self, text: &str) {
+        if let Kind::Plain(plain) = &mut self.kind {
+            plain.clear();
+            plain.remark(text);
         }
     }
 

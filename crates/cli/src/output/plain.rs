@@ -69,10 +69,16 @@ impl<O: Write, E: Write> Plain<O, E> {
         self.err_raw(&notice);
     }
 
-    /// Shows how much of the answer was written to a file.
-    pub(super) fn progress(&mut self, lines: u64, bytes: u64) {
-        let notice = self.countdown.progress(lines, bytes, self.style.err_color);
+    /// Shows a notice that goes away again, where there is room for one of its forms.
+    pub(super) fn note(&mut self, forms: Vec<String>) {
+        let notice = self.countdown.note(forms, self.style.err_color);
         self.err_raw(&notice);
+    }
+
+    /// One line on stderr, without our name.
+    pub(super) fn remark(&mut self, text: &str) {
+        let text = self.dim(&line(text));
+        self.line(&text);
     }
 
     /// Takes the notice about silence away, which is to be done before anything else is written.
@@ -135,8 +141,11 @@ impl<O: Write, E: Write> Plain<O, E> {
         }
         if self.style.usage {
             self.tell(&ending::usage(meter));
-        } else if end.verdict == Verdict::Complete && self.style.err_is_terminal && !self.style.plain {
-            let summary = self.dim(&ending::summary(&self.model, meter));
+        } else if (end.verdict == Verdict::Complete || self.style.footer)
+            && self.style.err_is_terminal
+            && !self.style.plain
+        {
+            let summary = self.dim(&ending::summary(end.verdict, &self.model, meter));
             self.err(&format!("{summary}\n"));
         }
         closed

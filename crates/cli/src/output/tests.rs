@@ -21,6 +21,7 @@ const TERMINAL: Style = Style {
     plain: false,
     show_reasoning: false,
     usage: false,
+    footer: false,
     countdown: Place::Nowhere,
     ambiguous: false,
 };

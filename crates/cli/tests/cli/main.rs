@@ -5,10 +5,13 @@
 #![expect(clippy::unwrap_used, reason = "these are all tests, helpers included")]
 
 mod answers;
+mod chat;
 mod code;
 mod commands;
 #[cfg(unix)]
 mod continuing;
+#[cfg(unix)]
+mod conversations;
 #[cfg(unix)]
 mod history;
 mod inputs;

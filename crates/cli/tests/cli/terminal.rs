@@ -17,19 +17,29 @@ const LONG: Duration = Duration::from_secs(30);
 
 /// A terminal of 60 columns and 8 rows: the side that is looked at, and the one that programs get.
 fn terminal() -> (File, File) {
+    terminal_of(8, 60)
+}
+
+/// As [`terminal`], of another size.
+pub(crate) fn terminal_of(rows: u16, columns: u16) -> (File, File) {
     let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&screen).unwrap();
     unlockpt(&screen).unwrap();
     let name = ptsname(&screen, Vec::new()).unwrap().into_string().unwrap();
     let program = File::options().read(true).write(true).open(name).unwrap();
+    resize(&program, rows, columns);
+    (File::from(screen), program)
+}
+
+/// Gives a terminal another size.
+pub(crate) fn resize(terminal: &File, rows: u16, columns: u16) {
     let size = Winsize {
-        ws_row: 8,
-        ws_col: 60,
+        ws_row: rows,
+        ws_col: columns,
         ws_xpixel: 0,
         ws_ypixel: 0,
     };
-    tcsetwinsize(&program, size).unwrap();
-    (File::from(screen), program)
+    tcsetwinsize(terminal, size).unwrap();
 }
 
 fn spawn(command: &mut Command, program: &File) -> Child {

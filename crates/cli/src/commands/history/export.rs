@@ -114,6 +114,12 @@ fn markdown(heading: &Heading, entries: &[Entry]) -> String {
         listing::utc(heading.created),
         listing::model(heading)
     );
+    sections(entries, &mut out);
+    out
+}
+
+/// A section for each message.
+pub(in crate::commands) fn sections(entries: &[Entry], out: &mut String) {
     for entry in entries {
         let who = match entry.message.role {
             Role::User => "User",
@@ -140,10 +146,9 @@ fn markdown(heading: &Heading, entries: &[Entry]) -> String {
         };
         let _ = write!(out, "{text}{line_break}");
         if let Some(answer) = &entry.answer {
-            remarks(answer, &mut out);
+            remarks(answer, out);
         }
     }
-    out
 }
 
 /// What a reader of an answer has to know to take it for what it is.

@@ -20,6 +20,7 @@ const STYLE: Style = Style {
     plain: false,
     show_reasoning: true,
     usage: false,
+    footer: false,
     countdown: Place::BesideAnswer,
     ambiguous: false,
 };
