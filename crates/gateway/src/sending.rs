@@ -97,9 +97,11 @@ impl Sending {
                     written => self.at += written,
                 }
             }
-            self.out.clear();
             self.at = 0;
-            self.out.shrink_to(MAX_KEPT);
+            match self.out.capacity() {
+                0..=MAX_KEPT => self.out.clear(),
+                _ => self.out = Vec::new(),
+            }
             if self.events.is_none() {
                 return Poll::Ready(Ok(()));
             }
@@ -122,7 +124,7 @@ impl Sending {
         }
         let is_over = events.is_over();
         if self.manner.chunked {
-            frame(&mut self.out, data, is_over);
+            self.at = frame(&mut self.out, data, is_over);
         }
         if is_over {
             self.events = None;
@@ -131,22 +133,29 @@ impl Sending {
     }
 }
 
-/// Makes a chunk of what begins at `data`, behind as much room as its line may need.
-fn frame(out: &mut Vec<u8>, data: usize, is_last: bool) {
-    match out.len() - data {
+/// Makes a chunk of what begins at `data`, behind as much room as its line may need. Gives where the bytes to be sent begin:
+/// what room is left is in front of all, since the data is longer than what is before it.
+fn frame(out: &mut Vec<u8>, data: usize, is_last: bool) -> usize {
+    let start = data - CHUNK_LINE;
+    let at = match out.len() - data {
         // A chunk without data would be the last one.
-        0 => out.truncate(data - CHUNK_LINE),
+        0 => {
+            out.truncate(start);
+            0
+        }
         len => {
             let line = format!("{len:X}\r\n");
-            let room = data - CHUNK_LINE..data - line.len();
-            out[room.end..data].copy_from_slice(line.as_bytes());
-            out.drain(room);
+            let room = CHUNK_LINE - line.len();
+            out.copy_within(..start, room);
+            out[start + room..data].copy_from_slice(line.as_bytes());
             out.extend_from_slice(b"\r\n");
+            room
         }
-    }
+    };
     if is_last {
         out.extend_from_slice(LAST_CHUNK);
     }
+    at
 }
 
 fn write_head(head: &Response<()>, manner: Manner, now: SystemTime) -> Vec<u8> {
@@ -247,8 +256,8 @@ mod tests {
             out.extend_from_slice(&[0; CHUNK_LINE]);
             let start = out.len();
             out.extend_from_slice(data);
-            frame(&mut out, start, is_last);
-            String::from_utf8(out).expect("text")
+            let at = frame(&mut out, start, is_last);
+            String::from_utf8(out.split_off(at)).expect("text")
         };
         assert_eq!(
             framed(b"0123456789abcdef", false),

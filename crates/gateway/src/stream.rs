@@ -18,6 +18,9 @@ use crate::streams::follow::Follow;
 /// Events that are ready together leave together, up to about this many bytes.
 const PIECE: usize = 16 * 1024;
 
+/// About what an event has more than its data: the id, and the names of two fields.
+const EVENT_OVERHEAD: usize = 48;
+
 /// What is about to be sent as an event stream.
 pub(crate) struct Live {
     /// The stream, from where on it is sent.
@@ -85,6 +88,9 @@ impl Events {
             match self.follow.poll(cx) {
                 Poll::Ready(Ok(true)) => {
                     self.exchange.first_token();
+                    // Mostly enough: many records at once would make the buffer grow, and move, time and again.
+                    let (records, bytes) = self.follow.size();
+                    out.reserve(bytes + records * EVENT_OVERHEAD);
                     for (seq, record) in self.follow.records() {
                         self.form.record(seq, record, out);
                     }

@@ -39,6 +39,12 @@ impl Batch {
         self.ends.len()
     }
 
+    /// How many bytes they have together.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.data.len() - self.carried
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -64,8 +70,7 @@ impl Batch {
 
     /// Whether a record of `len` bytes is more than the batch may hold.
     pub(crate) fn is_full_for(&self, len: usize) -> bool {
-        let bytes = self.data.len() - self.carried;
-        !self.is_empty() && (bytes + len > Self::MAX_BYTES || self.len() == Self::MAX_RECORDS)
+        !self.is_empty() && (self.bytes() + len > Self::MAX_BYTES || self.len() == Self::MAX_RECORDS)
     }
 
     /// The last record, or the one before the first.

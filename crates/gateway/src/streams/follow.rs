@@ -76,6 +76,11 @@ impl Follow {
         (self.batch.first_seq()..).zip(self.batch.iter())
     }
 
+    /// How many they are, and how many bytes they have together.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        (self.batch.len(), self.batch.bytes())
+    }
+
     /// The stream that is followed.
     pub(crate) fn log(&self) -> &dyn Log {
         &*self.log
