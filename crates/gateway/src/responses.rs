@@ -26,7 +26,7 @@ use crate::streams::follow::Follow;
 use crate::streams::live::Attendance;
 use crate::streams::relay::Absence;
 use crate::streams::title::Title;
-use crate::streams::{Streams, Terms, Visit};
+use crate::streams::{Streams, Terms, Visit, title};
 use id::{Place, ResponseId, invalid, place, starting_after, wants_stream};
 use translation::Translation;
 
@@ -139,7 +139,8 @@ async fn answer(
     };
     unless_ending(app, async {
         let visit = begin(app, request.chat, title, terms, wait, exchange).await?;
-        let found = Found::of(visit).ok_or_else(|| Refusal::internal("a response lost its settings"))?;
+        let found = Found::of(visit).await?;
+        let found = found.ok_or_else(|| Refusal::internal("a response lost its settings"))?;
         match (stream, background) {
             (true, _) => events(found, None).await,
             (false, true) => object(found).await.map(Reply::Whole),
@@ -182,15 +183,14 @@ struct Found {
 
 impl Found {
     /// `None` if the stream is no response.
-    fn of(visit: Visit) -> Option<Self> {
-        let mut title = Title::read(&visit.log.header());
-        let settings = title.response.take()?;
-        Some(Self {
+    async fn of(visit: Visit) -> Result<Option<Self>, Refusal> {
+        let mut title = title(&*visit.log).await?;
+        Ok(title.response.take().map(|settings| Self {
             id: ResponseId(visit.log.id()),
             visit,
             title,
             settings,
-        })
+        }))
     }
 
     /// The same with a reader's presence.
@@ -217,6 +217,8 @@ async fn find(streams: &Streams, name: &str, caller: &Caller) -> Result<Found, R
         .map_err(|refusal| not_found(name, refusal.status(), PARAM))?;
     let attendance = Attendance::default();
     Found::of(Visit { log, attendance })
+        .await
+        .map_err(|refusal| not_found(name, refusal.status(), PARAM))?
         .filter(|found| found.settings.store)
         .ok_or_else(|| not_found(name, 404, PARAM))
 }

@@ -13,8 +13,7 @@ use crate::frames::Frames;
 use crate::reply::{Reply, Whole};
 use crate::stream::Live;
 use crate::streams::follow::Follow;
-use crate::streams::title::Title;
-use crate::streams::{Streams, Visit, ended};
+use crate::streams::{self, Streams, Visit, ended};
 
 /// `GET /v1/streams/{id}`: the events after the cursor and then live ones, or with `Accept: application/json` how the
 /// stream stands.
@@ -32,7 +31,7 @@ pub(crate) async fn read(
     }
     if wants_json(headers) {
         let log = streams.look(&id, &caller.owner).await?;
-        return Ok(Reply::Whole(state(&*log)));
+        return state(&*log).await.map(Reply::Whole);
     }
     live(streams.visit(&id, &caller.owner).await?, after).map(Reply::live)
 }
@@ -40,7 +39,7 @@ pub(crate) async fn read(
 /// `POST /v1/streams/{id}/cancel`: ends the stream if it has not ended, and says how it stands.
 pub(crate) async fn cancel(streams: &Streams, id: &str, caller: &Caller) -> Result<Reply, Refusal> {
     let log = streams.cancel(&parse(id)?, &caller.owner).await?;
-    Ok(Reply::Whole(state(&*log)))
+    state(&*log).await.map(Reply::Whole)
 }
 
 /// The events of a stream after a cursor, or from its start.
@@ -69,9 +68,9 @@ fn parse(id: &str) -> Result<StreamId, Refusal> {
 }
 
 /// How a stream stands. Times are Unix seconds.
-fn state(log: &dyn Log) -> Whole {
+async fn state(log: &dyn Log) -> Result<Whole, Refusal> {
     let footer = ended(log);
-    let title = Title::read(&log.header());
+    let title = streams::title(log).await?;
     let model = footer
         .as_ref()
         .map(|footer| footer.model.as_str())
@@ -97,10 +96,10 @@ fn state(log: &dyn Log) -> Whole {
         "finished_at": finished_at,
         "expires_at": log.expires().map(unix),
     });
-    Whole {
+    Ok(Whole {
         json: json.to_string().into_bytes(),
         stream: Some(log.id()),
-    }
+    })
 }
 
 fn unix(time: SystemTime) -> Value {

@@ -40,6 +40,10 @@ const SWEEP: Duration = Duration::from_secs(2);
 /// without a server gives it one, if the store takes it.
 const ORPHAN_TIME: Duration = Duration::from_secs(5);
 
+/// How long a reader waits for the end of a stream that had no relay when it came. After a start there may be many of them,
+/// which are ended one after the other; what cannot be ended at all is not waited for.
+const ADOPTION_TIME: Duration = Duration::from_secs(30);
+
 /// How long the end of a stream that was cancelled is waited for.
 const CANCEL_TIME: Duration = Duration::from_secs(5);
 
@@ -228,8 +232,11 @@ impl Streams {
                 Err(error) => Err(error),
             };
             match ended {
-                Ok(end) => {
-                    tracing::info!(%id, verdict = end.verdict.as_str(), "a stream that was left open is ended")
+                Ok(Some(end)) => {
+                    tracing::info!(%id, verdict = end.verdict.as_str(), "a stream that was left open is ended");
+                }
+                Ok(None) => {
+                    tracing::info!(%id, "a stream that was left open and is not to be kept is removed")
                 }
                 Err(Error::NotOrphaned | Error::Unknown) => {}
                 // The next one may be better off; this one is tried again the next time.
@@ -284,6 +291,12 @@ pub(crate) fn ended(log: &dyn Log) -> Option<Footer> {
         State::Open => None,
         State::Finished { footer, .. } => Some(Footer::read(&footer).unwrap_or_default()),
     }
+}
+
+/// What the answer of a stream is called.
+pub(crate) async fn title(log: &dyn Log) -> Result<Title, Refusal> {
+    let header = log.header().await.map_err(|error| refusal(&error))?;
+    Ok(Title::read(&header))
 }
 
 fn too_many(limit: usize) -> Refusal {

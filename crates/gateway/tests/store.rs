@@ -146,6 +146,10 @@ impl Writer for FaultyWriter {
         }
     }
 
+    fn discard(self: Box<Self>) -> BoxFuture<'static, Result<(), Error>> {
+        self.inner.discard()
+    }
+
     fn finish(self: Box<Self>, footer: &[u8]) -> BoxFuture<'static, Result<(), Error>> {
         if *locked(&self.fault) == Fault::None {
             self.inner.finish(footer)

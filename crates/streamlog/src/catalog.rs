@@ -175,7 +175,12 @@ impl<T> Catalog<T> {
     /// Removes a stream on its owner's behalf; it leaves no tombstone.
     pub(crate) fn remove(&mut self, id: &StreamId, owner: &Owner, now: SystemTime) -> Result<T, Error> {
         self.find(id, owner, now)?;
-        self.discard(id).map(|entry| entry.value).ok_or(Error::Unknown)
+        self.discard(id).ok_or(Error::Unknown)
+    }
+
+    /// Removes a stream on behalf of whoever writes it; it leaves no tombstone.
+    pub(crate) fn discard(&mut self, id: &StreamId) -> Option<T> {
+        self.take(id).map(|entry| entry.value)
     }
 
     /// Lets the next finished stream go whose time is over at `now`, or whose room is needed, oldest first.
@@ -195,7 +200,7 @@ impl<T> Catalog<T> {
 
     /// Lets a stream go, whatever its time.
     pub(crate) fn expire_this(&mut self, id: &StreamId) -> Option<T> {
-        let Entry { owner, value, .. } = self.discard(id)?;
+        let Entry { owner, value, .. } = self.take(id)?;
         self.bury(*id, owner);
         Some(value)
     }
@@ -215,7 +220,7 @@ impl<T> Catalog<T> {
         }
     }
 
-    fn discard(&mut self, id: &StreamId) -> Option<Entry<T>> {
+    fn take(&mut self, id: &StreamId) -> Option<Entry<T>> {
         let entry = self.entries.remove(id)?;
         self.bytes -= entry.bytes;
         match entry.finished {

@@ -6,7 +6,7 @@
 //!
 //! A segment is deleted when no stream that is kept lies in it. There is no compaction: a long stream keeps the segments in
 //! which it lies, and with them what others have left there; where segments take twice the budget because of that, the
-//! finished streams of the oldest one go in which no open stream lies. Open ones keep theirs, whatever they take.
+//! finished streams of the oldest one go in which no open stream lies. Open ones keep theirs up to four times the budget.
 
 mod file;
 mod frame;
@@ -55,9 +55,10 @@ pub struct Options {
     /// How long a finished stream is kept. Default: 24 hours.
     pub keep: Duration,
     /// The most bytes that all streams take on the disk; finished ones go, oldest first, to stay below. What streams that
-    /// are gone leave between finished ones may take as much again, and what they leave between open ones is there until
-    /// those have ended. Open ones may take a quarter more before they take no further
-    /// records. Default: 1 GiB.
+    /// are gone leave between finished ones may take as much again, and what they leave between open ones three times as much.
+    /// Beyond that open streams go too, those first that lie in the oldest segment: their writers are fenced, and
+    /// readers told that they have expired. Open ones may take a quarter more before they take no further records.
+    /// Default: 1 GiB.
     pub max_bytes: u64,
     /// The most bytes that one stream may take, packed. Default: 64 MiB.
     pub max_stream_bytes: u64,
@@ -70,8 +71,8 @@ pub struct Options {
     /// `max_bytes` where that is less, so that room can be made.
     pub segment_bytes: u64,
     /// Memory for the last blocks of streams, which readers that follow need not load. Open streams keep their last block,
-    /// whatever this says. Headers and footers of all streams that are kept are in memory too, and do not count here: they
-    /// are of what `max_bytes` allows. Default: 64 MiB.
+    /// whatever this says. Headers of up to 1 KiB and footers of all streams that are kept are in memory too, and do not
+    /// count here; longer headers are read from the disk when they are asked for. Default: 64 MiB.
     pub cache_bytes: usize,
 }
 
@@ -177,7 +178,7 @@ impl Disk {
             });
         }
         self.shared.wait_for_room().await?;
-        let (id, owner) = (new.id, new.owner);
+        let (id, owner, header) = (new.id, new.owner, new.header.clone());
         let stream = Arc::new(Stream::new(new, self.shared.options.keep));
         {
             let mut catalog = lock(&self.shared.catalog);
@@ -187,6 +188,7 @@ impl Disk {
         let (done, answer) = oneshot::channel();
         let job = Job::Create {
             stream: stream.clone(),
+            header,
             done,
         };
         if let Err(error) = self.shared.queue.push(job) {
@@ -300,8 +302,9 @@ impl Shared {
                 State::Open => None,
                 State::Finished { at, .. } => Some(*at),
             };
-            let (owner, bytes) = (stream.new.owner, stream.bytes);
+            let (owner, created, bytes) = (stream.owner, stream.created, stream.bytes);
             let inner = Inner {
+                header: stream.header,
                 tail: Blocks::new(stream.written.next_seq),
                 index: stream.index,
                 state: stream.state,
@@ -313,7 +316,7 @@ impl Shared {
             catalog.admit(
                 id,
                 owner,
-                Arc::new(Stream::recovered(stream.new, options.keep, inner)),
+                Arc::new(Stream::recovered(id, owner, created, options.keep, inner)),
                 bytes,
             );
             match finished {

@@ -186,6 +186,18 @@ pub trait Writer: Send + fmt::Debug {
     ///
     /// The end is handed over by the call itself: dropping the future only gives up waiting for it.
     fn finish(self: Box<Self>, footer: &[u8]) -> BoxFuture<'static, Result<(), Error>>;
+
+    /// Removes the stream for good in place of finishing it, as [`Store::remove`] does. Its readers end with
+    /// [`Error::Unknown`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`poll_flush`](Writer::poll_flush). The stream is an orphan then.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`finish`](Writer::finish).
+    fn discard(self: Box<Self>) -> BoxFuture<'static, Result<(), Error>>;
 }
 
 impl dyn Writer + '_ {
@@ -215,8 +227,12 @@ pub trait Log: Send + Sync + fmt::Debug {
     /// Its name.
     fn id(&self) -> StreamId;
 
-    /// What its maker has written down about it.
-    fn header(&self) -> Bytes;
+    /// What its maker has written down about it. A store need not have it in memory.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Reader::poll_batch`].
+    fn header(&self) -> BoxFuture<'_, Result<Bytes, Error>>;
 
     /// When it was made.
     fn created(&self) -> SystemTime;

@@ -17,7 +17,7 @@ use crate::streams::collected::collect;
 use crate::streams::follow::Follow;
 use crate::streams::live::Attendance;
 use crate::streams::title::Title;
-use crate::streams::{Streams, Visit, ended};
+use crate::streams::{Streams, Visit, ended, refusal};
 
 /// The longest conversation that a response keeps, in bytes of JSON: 1 MiB.
 const CONVERSATION_MAX: usize = 1 << 20;
@@ -34,7 +34,10 @@ pub(super) async fn go_on(streams: &Streams, request: &mut Request, owner: &Owne
         .look(&id.0, owner)
         .await
         .map_err(|refusal| not_found(&name, refusal.status(), PARAM))?;
-    let header = log.header();
+    let header = log
+        .header()
+        .await
+        .map_err(|error| not_found(&name, refusal(&error).status(), PARAM))?;
     if Title::read(&header)
         .response
         .is_none_or(|settings| !settings.store)

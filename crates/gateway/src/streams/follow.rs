@@ -8,7 +8,7 @@ use aurora_streamlog::{Batch, Log, Reader};
 
 use super::footer::Footer;
 use super::live::Attendance;
-use super::{ORPHAN_TIME, Visit, ended, refusal};
+use super::{ADOPTION_TIME, ORPHAN_TIME, Visit, ended, refusal};
 use crate::frames::NO_END;
 use crate::{BoxFuture, Refusal};
 
@@ -36,7 +36,10 @@ impl Follow {
             reader: visit.log.read(from),
             log: visit.log,
             batch: Batch::default(),
-            producer: Producer::There(visit.attendance.left_alone()),
+            producer: match visit.attendance.left_alone() {
+                Some(gone) => Producer::There(gone),
+                None => Producer::Gone(Box::pin(tokio::time::sleep(ADOPTION_TIME))),
+            },
             _attendance: visit.attendance,
         }
     }
@@ -89,5 +92,38 @@ impl Follow {
     /// How the stream ended, once it has.
     pub(crate) fn footer(&self) -> Footer {
         ended(&*self.log).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use aurora_streamlog::{Memory, NewStream, Owner, Store, StreamId};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_nobody_ends_is_not_waited_for_for_ever() {
+        let store = Memory::default();
+        let new = NewStream {
+            id: StreamId::from_bytes([7; 16]),
+            owner: Owner::ANYONE,
+            created: SystemTime::now(),
+            header: "".into(),
+        };
+        let mut writer = store.create(new).await.expect("room");
+        writer.append(b"first").expect("room");
+        writer.flush().await.expect("room");
+        let log = writer.log();
+        drop(writer);
+        let attendance = Attendance::default();
+        let mut follow = Follow::new(Visit { log, attendance }, 0);
+        assert_eq!(follow.next().await, Ok(true));
+        let begun = Instant::now();
+        let refusal = follow.next().await.expect_err("there is no end");
+        assert_eq!(refusal.body().message, NO_END);
+        assert!(begun.elapsed() < ADOPTION_TIME + Duration::from_secs(1));
     }
 }

@@ -99,12 +99,10 @@ impl Live {
 }
 
 impl Attendance {
-    /// Waits until the relay is gone, for ever if there is none in this process. Cancel safe.
-    pub(crate) fn left_alone(&self) -> BoxFuture<()> {
-        match self.0.clone() {
-            Some(live) => Box::pin(async move { live.ended().await }),
-            None => Box::pin(std::future::pending()),
-        }
+    /// Waits until the relay is gone; `None` if there is none in this process. Cancel safe.
+    pub(crate) fn left_alone(&self) -> Option<BoxFuture<()>> {
+        let live = self.0.clone()?;
+        Some(Box::pin(async move { live.ended().await }))
     }
 }
 

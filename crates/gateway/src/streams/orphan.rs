@@ -1,7 +1,8 @@
 //! The end of a stream that its server left open: killed, or unable to write.
 //!
 //! What was said last is looked at first. A server may die between the last record of an answer and the end of its
-//! stream, and an answer that has its `[DONE]`, or its error, has been told as that: it gets no other end.
+//! stream, and an answer that has its `[DONE]`, or its error, has been told as that: it gets no other end. A response that is
+//! not to be stored goes instead: whoever read it is gone with the server.
 
 use aurora_chat::dialect::openai::Reader as Dialect;
 use aurora_chat::{End, Ending};
@@ -12,10 +13,14 @@ use super::records::{Put, Records};
 use super::relay::interrupted;
 use super::title::Title;
 
-/// Ends it, and says how.
-pub(crate) async fn end(mut writer: Box<dyn Writer>) -> Result<End, Error> {
+/// Ends it, and says how; `None` if it was removed.
+pub(crate) async fn end(mut writer: Box<dyn Writer>) -> Result<Option<End>, Error> {
     let log = writer.log();
-    let title = Title::read(&log.header());
+    let title = Title::read(&log.header().await?);
+    if title.response.as_ref().is_some_and(|settings| !settings.store) {
+        writer.discard().await?;
+        return Ok(None);
+    }
     let told = told(&*log, writer.next_seq()).await?;
     let model = told.model.unwrap_or_else(|| title.model.clone());
     let end = match told.end {
@@ -31,7 +36,7 @@ pub(crate) async fn end(mut writer: Box<dyn Writer>) -> Result<End, Error> {
         }
     };
     writer.finish(&Footer::of(&end, &model).to_bytes()).await?;
-    Ok(end)
+    Ok(Some(end))
 }
 
 /// What the records say.
@@ -86,6 +91,7 @@ impl Put for Sink<'_> {
 mod tests {
     use std::time::SystemTime;
 
+    use aurora_chat::dialect::responses::Settings;
     use aurora_streamlog::{Memory, NewStream, Owner, State, Store, StreamId};
 
     use super::*;
@@ -94,15 +100,15 @@ mod tests {
     const FINISH: &str = r#"{"model":"m","choices":[{"delta":{},"finish_reason":"length"}]}"#;
     const CANCELLED: &str = r#"{"error":{"message":"cancelled","type":"cancelled"}}"#;
 
-    /// What a stream is that was left with these records, and then ended.
-    async fn ended(records: &[&str]) -> (Vec<String>, Footer) {
+    /// A store with a stream of this title that was left with these records.
+    async fn left(title: &Title, records: &[&str]) -> (Memory, StreamId) {
         let store = Memory::default();
         let id = StreamId::random().expect("random numbers");
         let new = NewStream {
             id,
             owner: Owner::ANYONE,
             created: SystemTime::now(),
-            header: Title::default().header().into(),
+            header: title.header().into(),
         };
         let mut writer = store.create(new).await.expect("room");
         for record in records {
@@ -110,6 +116,12 @@ mod tests {
         }
         writer.flush().await.expect("room");
         drop(writer);
+        (store, id)
+    }
+
+    /// What a stream is that was left with these records, and then ended.
+    async fn ended(records: &[&str]) -> (Vec<String>, Footer) {
+        let (store, id) = left(&Title::default(), records).await;
         end(store.adopt(&id).await.expect("an orphan"))
             .await
             .expect("an end");
@@ -136,6 +148,24 @@ mod tests {
             let (all, footer) = ended(&records).await;
             assert_eq!(all, records);
             assert_eq!((footer.verdict.as_str(), footer.model.as_str()), (verdict, "m"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_response_that_is_not_to_be_stored_goes_and_one_that_is_stays() {
+        for stored in [false, true] {
+            let title = Title {
+                response: Some(Settings {
+                    store: stored,
+                    ..Settings::default()
+                }),
+                ..Title::default()
+            };
+            let (store, id) = left(&title, &[CHUNK]).await;
+            let end = end(store.adopt(&id).await.expect("an orphan")).await;
+            assert_eq!(end.expect("room").is_some(), stored);
+            assert_eq!(store.open(&id, &Owner::ANYONE).await.is_ok(), stored);
+            assert_eq!(store.orphans().await.expect("ids"), []);
         }
     }
 

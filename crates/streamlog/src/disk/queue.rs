@@ -30,6 +30,7 @@ pub(super) type Done = oneshot::Sender<Result<(), Error>>;
 pub(super) enum Job {
     Create {
         stream: Arc<Stream>,
+        header: Bytes,
         done: Done,
     },
     Records {

@@ -10,6 +10,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use super::{
@@ -159,8 +160,40 @@ impl std::fmt::Debug for DiskReader {
     }
 }
 
-/// Loads the first of the blocks, and more of them while that is little. Not more than a few readers do so at a time.
+/// Loads the header of a stream from the frame with which it begins.
+pub(super) async fn load_header(shared: Arc<Shared>, stream: StreamId, at: Place) -> Result<Bytes, Error> {
+    in_turn(shared, move |shared| {
+        with_frame(shared, stream, at, |frame| match *frame {
+            Frame::Create { header, .. } => Some(Bytes::copy_from_slice(header)),
+            _ => None,
+        })
+    })
+    .await
+}
+
+/// Loads the first of the blocks, and more of them while that is little.
 async fn load(shared: Arc<Shared>, stream: StreamId, blocks: Vec<Wanted>) -> Result<Vec<Loaded>, Error> {
+    in_turn(shared, move |shared| {
+        let mut loaded: Vec<Loaded> = Vec::new();
+        let mut bytes = 0;
+        for block in blocks {
+            if bytes >= READ_AHEAD_BYTES {
+                break;
+            }
+            let block = load_block(shared, stream, block)?;
+            bytes += block.bytes.len();
+            loaded.push(block);
+        }
+        Ok(loaded)
+    })
+    .await
+}
+
+/// Reads from the disk, on a thread that may wait for it. Not more than a few do so at a time.
+async fn in_turn<T: Send + 'static>(
+    shared: Arc<Shared>,
+    work: impl FnOnce(&Shared) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
     let permit = shared
         .reads
         .clone()
@@ -169,17 +202,7 @@ async fn load(shared: Arc<Shared>, stream: StreamId, blocks: Vec<Wanted>) -> Res
         .map_err(|_| Error::Closed)?;
     let work = move || {
         let _permit = permit;
-        let mut loaded: Vec<Loaded> = Vec::new();
-        let mut bytes = 0;
-        for block in blocks {
-            if bytes >= READ_AHEAD_BYTES {
-                break;
-            }
-            let block = load_block(&shared, stream, block)?;
-            bytes += block.bytes.len();
-            loaded.push(block);
-        }
-        Ok(loaded)
+        work(&shared)
     };
     tokio::task::spawn_blocking(work)
         .await
@@ -219,24 +242,35 @@ struct Records {
 }
 
 fn read_records(shared: &Shared, stream: StreamId, place: Place) -> Result<Records, Error> {
-    let segment = shared.segment(place.segment).ok_or(MISPLACED)?;
-    let bytes = read_frame(&segment.file, place.offset).map_err(|error| Error::io("read the log", error))?;
-    let parsed = frame::parse(&bytes, segment.salt).ok_or(Error::Damaged {
-        what: "a frame's checksum does not match",
-    })?;
-    match parsed.frame {
+    with_frame(shared, stream, place, |frame| match *frame {
         Frame::Records {
             first_seq,
             previous,
             packed,
             ..
-        } if parsed.stream == stream => Ok(Records {
+        } => Some(Records {
             first_seq,
             previous,
             packed: packed.to_vec(),
         }),
-        _ => Err(MISPLACED),
-    }
+        _ => None,
+    })
+}
+
+/// What `take` takes from the stream's frame that lies there.
+fn with_frame<T>(
+    shared: &Shared,
+    stream: StreamId,
+    place: Place,
+    take: impl FnOnce(&Frame<'_>) -> Option<T>,
+) -> Result<T, Error> {
+    let segment = shared.segment(place.segment).ok_or(MISPLACED)?;
+    let bytes = read_frame(&segment.file, place.offset).map_err(|error| Error::io("read the log", error))?;
+    let parsed = frame::parse(&bytes, segment.salt).ok_or(Error::Damaged {
+        what: "a frame's checksum does not match",
+    })?;
+    let taken = (parsed.stream == stream).then(|| take(&parsed.frame)).flatten();
+    taken.ok_or(MISPLACED)
 }
 
 /// What to say where something else lies than was put there.

@@ -16,12 +16,12 @@ use bytes::Bytes;
 
 use super::{
     file::{self, Medium},
-    frame::{self, Frame, Header, Place},
+    frame::{self, Frame, Place},
     reader::SegmentFile,
     segments::Grave,
-    stream::{BlockAt, Written},
+    stream::{BlockAt, Header, Written},
 };
-use crate::{Error, NewStream, Owner, State, StreamId};
+use crate::{Error, Owner, State, StreamId};
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -42,7 +42,9 @@ pub(super) struct Found {
 /// A stream that was found.
 #[derive(Debug)]
 pub(super) struct FoundStream {
-    pub(super) new: NewStream,
+    pub(super) owner: Owner,
+    pub(super) created: SystemTime,
+    pub(super) header: Header,
     pub(super) index: Vec<BlockAt>,
     pub(super) state: State,
     pub(super) written: Written,
@@ -99,14 +101,14 @@ impl Found {
         let file = opened.map_err(|error| Error::io("open a segment of the log", error))?;
         let mut bytes = fs::read(&path).map_err(|error| Error::io("read a segment of the log", error))?;
         let salt = match frame::parse_header(&bytes) {
-            Header::Salt(salt) => salt,
-            Header::Version(found) => return Err(Error::Version { path, found }),
-            Header::None if bytes.len() <= frame::HEADER_LEN => {
+            frame::Header::Salt(salt) => salt,
+            frame::Header::Version(found) => return Err(Error::Version { path, found }),
+            frame::Header::None if bytes.len() <= frame::HEADER_LEN => {
                 // It could not be made, or the process died meanwhile. There is nothing in it.
                 return fs::remove_file(&path)
                     .map_err(|error| Error::io("remove an empty segment of the log", error));
             }
-            Header::None => {
+            frame::Header::None => {
                 tracing::error!(path = %path.display(), "this is no segment of a log; it is left as it is");
                 return Ok(());
             }
@@ -155,7 +157,7 @@ impl Found {
         {
             self.streams
                 .entry(id)
-                .or_insert_with(|| FoundStream::new(id, owner, created, header));
+                .or_insert_with(|| FoundStream::new(owner, created, header, place));
         }
         if let Frame::Drop { owner, has_expired } = *frame {
             let segments = self.streams.remove(&id).map(|stream| stream.written.segments);
@@ -191,14 +193,11 @@ fn cut(file: &File, end: usize) -> Result<(), Error> {
 }
 
 impl FoundStream {
-    fn new(id: StreamId, owner: Owner, created: SystemTime, header: &[u8]) -> Self {
+    fn new(owner: Owner, created: SystemTime, header: &[u8], at: Place) -> Self {
         Self {
-            new: NewStream {
-                id,
-                owner,
-                created,
-                header: Bytes::copy_from_slice(header),
-            },
+            owner,
+            created,
+            header: Header::Here(Bytes::copy_from_slice(header)).stored(at),
             index: Vec::new(),
             state: State::Open,
             written: Written::default(),

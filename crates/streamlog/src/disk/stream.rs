@@ -11,7 +11,12 @@ use bytes::Bytes;
 use futures_core::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use super::{Shared, frame::Place, queue::Job, reader::DiskReader};
+use super::{
+    Shared,
+    frame::Place,
+    queue::Job,
+    reader::{self, DiskReader},
+};
 use crate::{
     Error, Log, MAX_RECORD, NewStream, Owner, Reader, State, StreamId, Writer,
     blocks::Blocks,
@@ -26,15 +31,37 @@ use crate::{
 pub(super) struct Stream {
     pub(super) id: StreamId,
     pub(super) owner: Owner,
-    pub(super) header: Bytes,
     pub(super) created: SystemTime,
     keep: Duration,
     inner: Mutex<Inner>,
 }
 
+/// The longest header that stays in memory.
+const HEADER_KEPT: usize = 1 << 10;
+
+/// A stream's header.
+#[derive(Clone, Debug)]
+pub(super) enum Header {
+    /// Short, or not stored yet.
+    Here(Bytes),
+    /// In the frame with which the stream begins.
+    At(Place),
+}
+
+impl Header {
+    /// The header that is stored there.
+    pub(super) fn stored(self, at: Place) -> Self {
+        match self {
+            Self::Here(bytes) if bytes.len() <= HEADER_KEPT => Self::Here(bytes),
+            Self::Here(_) | Self::At(_) => Self::At(at),
+        }
+    }
+}
+
 /// What changes. Only the writing thread changes it.
 #[derive(Debug)]
 pub(super) struct Inner {
+    pub(super) header: Header,
     /// The last blocks, as far as there was room in memory.
     pub(super) tail: Blocks,
     /// Where all blocks lie.
@@ -95,6 +122,7 @@ pub(super) struct Written {
 impl Stream {
     pub(super) fn new(new: NewStream, keep: Duration) -> Self {
         let inner = Inner {
+            header: Header::Here(new.header),
             tail: Blocks::new(0),
             index: Vec::new(),
             state: State::Open,
@@ -103,16 +131,21 @@ impl Stream {
             waiters: Waiters::default(),
             written: Written::default(),
         };
-        Self::recovered(new, keep, inner)
+        Self::recovered(new.id, new.owner, new.created, keep, inner)
     }
 
     /// A stream as it was found on the disk.
-    pub(super) fn recovered(new: NewStream, keep: Duration, inner: Inner) -> Self {
+    pub(super) fn recovered(
+        id: StreamId,
+        owner: Owner,
+        created: SystemTime,
+        keep: Duration,
+        inner: Inner,
+    ) -> Self {
         Self {
-            id: new.id,
-            owner: new.owner,
-            header: new.header,
-            created: new.created,
+            id,
+            owner,
+            created,
             keep,
             inner: Mutex::new(inner),
         }
@@ -158,8 +191,22 @@ impl Log for Handle {
         self.stream.id
     }
 
-    fn header(&self) -> Bytes {
-        self.stream.header.clone()
+    fn header(&self) -> BoxFuture<'_, Result<Bytes, Error>> {
+        let header = {
+            let inner = self.stream.inner();
+            match &inner.gone {
+                Some(why) => return Box::pin(std::future::ready(Err(why.clone()))),
+                None => inner.header.clone(),
+            }
+        };
+        match header {
+            Header::Here(bytes) => Box::pin(std::future::ready(Ok(bytes))),
+            Header::At(place) => Box::pin(async move {
+                let loaded = reader::load_header(self.shared.clone(), self.stream.id, place).await;
+                // A stream that went away took its segments with it.
+                loaded.map_err(|error| self.stream.inner().gone.clone().unwrap_or(error))
+            }),
+        }
     }
 
     fn created(&self) -> SystemTime {
@@ -331,6 +378,20 @@ impl Writer for DiskWriter {
         // Should the end not be stored, the thread makes it an orphan.
         self.is_done = true;
         Box::pin(async move { answer.await.unwrap_or(Err(Error::Closed)) })
+    }
+
+    fn discard(self: Box<Self>) -> BoxFuture<'static, Result<(), Error>> {
+        let (done, answer) = oneshot::channel();
+        let handed_over = self.check().and_then(|()| {
+            let (stream, owner) = (self.stream.clone(), self.stream.owner);
+            self.shared.queue.push(Job::Remove { stream, owner, done })
+        });
+        Box::pin(async move {
+            // When the writer is dropped, the stream is gone or an orphan.
+            let _writer = self;
+            handed_over?;
+            answer.await.unwrap_or(Err(Error::Closed))
+        })
     }
 }
 

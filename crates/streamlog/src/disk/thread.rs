@@ -30,6 +30,9 @@ use crate::{Error, lock::lock, waiters::Woken};
 /// What is written in one go, in bytes. One job may go beyond.
 const GROUP_BYTES: usize = 4 << 20;
 
+/// How many times the budget segments may take before open streams go as well, those in the oldest segment first.
+const OPEN_STREAMS_GO: u64 = 4;
+
 /// The thread's own things.
 #[derive(Debug)]
 pub(super) struct Thread {
@@ -64,7 +67,7 @@ pub(super) struct Current {
 pub(super) struct Group {
     buffer: Vec<u8>,
     entries: Vec<Entry>,
-    /// Where each piece of records begins, in the order of jobs.
+    /// Where each stream and each piece of records begins, in the order of jobs.
     offsets: VecDeque<u32>,
 }
 
@@ -117,10 +120,13 @@ impl Thread {
             evicted.extend(std::iter::from_fn(|| catalog.expire(now)));
             // Segments in which little is left take room too. Twice the budget is what they may.
             if self.segments.bytes() / 2 > self.shared.options.max_bytes {
-                // The oldest that frees one. Where an open stream lies in it too, it would free nothing.
+                // The oldest that frees one. Where an open stream lies in it too, it would free nothing; but a stream that
+                // stays open while that much comes and goes may not hold all of it for ever.
+                let must = self.segments.bytes() / OPEN_STREAMS_GO > self.shared.options.max_bytes;
                 let current = self.current.as_ref().map(|current| current.number);
                 let mut segments = self.segments.streams(current);
-                if let Some(streams) = segments.find(|streams| streams.iter().all(|id| !catalog.is_open(id)))
+                if let Some(streams) =
+                    segments.find(|streams| must || streams.iter().all(|id| !catalog.is_open(id)))
                 {
                     evicted.extend(streams.iter().filter_map(|id| catalog.expire_this(id)));
                 }
@@ -147,11 +153,12 @@ impl Thread {
         let Group { buffer, offsets, .. } = &mut self.group;
         let start = buffer.len();
         match &job {
-            Job::Create { stream, .. } => {
+            Job::Create { stream, header, .. } => {
+                offsets.push_back((len + buffer.len() as u64) as u32);
                 let frame = Frame::Create {
                     owner: stream.owner,
                     created: stream.created,
-                    header: &stream.header,
+                    header,
                 };
                 frame::put(buffer, salt, stream.id, &frame);
             }

@@ -97,8 +97,9 @@ impl Log for Handle {
         self.stream.id
     }
 
-    fn header(&self) -> Bytes {
-        self.stream.header.clone()
+    fn header(&self) -> BoxFuture<'_, Result<Bytes, Error>> {
+        let gone = self.stream.inner().gone.clone();
+        ready(gone.map_or_else(|| Ok(self.stream.header.clone()), Err))
     }
 
     fn created(&self) -> SystemTime {
@@ -258,6 +259,18 @@ impl Writer for MemoryWriter {
             });
         }
         ready(result)
+    }
+
+    fn discard(mut self: Box<Self>) -> BoxFuture<'static, Result<(), Error>> {
+        self.is_finished = true;
+        let removed = self.shared.change(|catalog| catalog.discard(&self.stream.id));
+        ready(match removed {
+            Some(stream) => {
+                stream.end(Error::Unknown);
+                Ok(())
+            }
+            None => Err(Error::Fenced),
+        })
     }
 }
 

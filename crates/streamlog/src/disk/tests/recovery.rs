@@ -3,8 +3,13 @@
 
 use std::{collections::HashMap, fs};
 
+use bytes::Bytes;
+
 use super::*;
-use crate::{Batch, disk::frame};
+use crate::{
+    Batch,
+    disk::{frame, stream::Header},
+};
 
 fn segment(folder: &Folder) -> std::path::PathBuf {
     file::segment_path(folder.path(), 1)
@@ -34,6 +39,39 @@ async fn three_streams(folder: &Folder) -> (StreamId, StreamId, StreamId, System
 }
 
 #[tokio::test]
+async fn a_long_header_is_on_the_disk_and_not_in_memory() {
+    let folder = Folder::new();
+    let store = Disk::open(folder.path(), options()).unwrap();
+    let header = |n: u8| Bytes::from(vec![n; 100_000]);
+    let mut ids = Vec::new();
+    for n in 0..3 {
+        let new = NewStream {
+            header: header(n),
+            ..new_stream()
+        };
+        ids.push(new.id);
+        store.create(new).await.unwrap().finish(b"").await.unwrap();
+    }
+    for (n, id) in ids.iter().enumerate() {
+        let log = open(&store, *id).await;
+        assert_eq!(log.header().await.unwrap(), header(n as u8));
+        let found = lock(&store.shared.catalog)
+            .find(id, &OWNER, SystemTime::now())
+            .cloned();
+        assert!(matches!(found.unwrap().inner().header, Header::At(_)));
+    }
+    let log = open(&store, ids[1]).await;
+    store.remove(&ids[1], &OWNER).await.unwrap();
+    // Its bytes are there still, and it is gone all the same.
+    assert!(matches!(log.header().await, Err(Error::Unknown)));
+    drop(store);
+    let store = Disk::open(folder.path(), options()).unwrap();
+    for (n, id) in [(0, ids[0]), (2, ids[2])] {
+        assert_eq!(open(&store, id).await.header().await.unwrap(), header(n));
+    }
+}
+
+#[tokio::test]
 async fn everything_is_there_again() {
     let folder = Folder::new();
     let (finished, open_one, removed, at) = three_streams(&folder).await;
@@ -43,7 +81,10 @@ async fn everything_is_there_again() {
         let log = open(&store, finished).await;
         let footer = b"footer"[..].into();
         assert_eq!(log.state(), State::Finished { footer, at });
-        assert_eq!((log.next_seq(), log.header()), (100, "header".into()));
+        assert_eq!(
+            (log.next_seq(), log.header().await.unwrap()),
+            (100, "header".into())
+        );
         for from in [0, 1, 63, 64, 65, 99] {
             assert_eq!(read(&*log, from as u64).await.unwrap(), expected[from..]);
         }

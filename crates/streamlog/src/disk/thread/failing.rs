@@ -106,7 +106,7 @@ impl Thread {
     /// Tells whoever gave the job that it could not be done.
     pub(super) fn refuse(&mut self, job: Job, error: &Error) {
         match job {
-            Job::Create { stream, done } => {
+            Job::Create { stream, done, .. } => {
                 // What its writer has flushed since has nothing to belong to.
                 stream.stop(error.clone());
                 let _ = lock(&self.shared.catalog).remove(&stream.id, &stream.owner, SystemTime::now());

@@ -13,7 +13,7 @@ use crate::{
         frame::Place,
         queue::Job,
         segments::Grave,
-        stream::{BlockAt, Stream},
+        stream::{BlockAt, Header, Stream},
     },
     lock::lock,
     pack::Packed,
@@ -35,7 +35,14 @@ impl Thread {
     pub(super) fn publish(&mut self, entry: Entry, number: u32, offsets: &mut VecDeque<u32>) {
         let Entry { job, len } = entry;
         match job {
-            Job::Create { stream, done } => {
+            Job::Create { stream, header, done } => {
+                if let Some(offset) = offsets.pop_front() {
+                    let place = Place {
+                        segment: number,
+                        offset,
+                    };
+                    stream.inner().header = Header::Here(header).stored(place);
+                }
                 self.grow(&stream, number, len);
                 let _ = done.send(Ok(()));
             }
