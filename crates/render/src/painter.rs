@@ -16,6 +16,9 @@ use crate::style::Pen;
 /// Begins and ends what the terminal shows at once (mode 2026, synchronized output).
 const SYNC: (&str, &str) = ("\u{1b}[?2026h", "\u{1b}[?2026l");
 
+/// A frame of so many bytes arrives in one piece, and is shown at once without being told.
+const SHORT: usize = 128;
+
 /// Draws rows.
 #[derive(Debug)]
 pub(crate) struct Painter {
@@ -114,7 +117,7 @@ impl Painter {
         if self.shown.is_empty() && settled > 0 {
             frame.push_str("\r\n");
         }
-        if moved {
+        if moved && frame.len() > SHORT {
             let _ = write!(out, "{}{frame}{}", SYNC.0, SYNC.1);
         } else {
             out.push_str(&frame);

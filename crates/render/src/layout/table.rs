@@ -209,9 +209,14 @@ impl Table {
             .map(|(n, width)| row.get(n).map_or_else(Vec::new, |cell| fit(cell, *width, widths)))
             .collect();
         let height = cells.iter().map(Vec::len).max().unwrap_or(0).max(1);
+        // What has no text yet, or none at all, has no line before it either.
+        let used = cells
+            .iter()
+            .rposition(|cell| !cell.is_empty())
+            .map_or(0, |last| last + 1);
         for n in 0..height {
             let mut line = Line::default();
-            for (column, (cell, width)) in cells.iter().zip(columns).enumerate() {
+            for (column, (cell, width)) in cells.iter().zip(columns).take(used).enumerate() {
                 if column > 0 {
                     line.push(BETWEEN, &DIM);
                 }

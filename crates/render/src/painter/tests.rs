@@ -138,14 +138,17 @@ fn what_grows_costs_what_is_new() {
 }
 
 #[test]
-fn rows_above_the_last_are_drawn_at_once() {
+fn rows_above_the_last_are_drawn_over_and_at_once_where_that_is_much() {
     let mut desk = Desk::new(20);
     let row = |text: &str| Row::new(Line::of(text, &Style::default()), Widths::default());
     desk.frame(vec![], &[row("one"), row("two")]);
     let out = desk.frame(vec![], &[row("ore"), row("two")]);
-    assert_eq!(
-        out,
-        "\u{1b}[?2026h\u{1b}[A\r\u{1b}[1Cre\u{1b}[1B\r\u{1b}[2Co\u{1b}[?2026l"
+    assert_eq!(out, "\u{1b}[A\r\u{1b}[1Cre\u{1b}[1B\r\u{1b}[2Co");
+    let many: Vec<Row> = (0..12).map(|n| row(&format!("row number {n}"))).collect();
+    let out = desk.frame(vec![], &[&[row("a")][..], &many].concat());
+    assert!(
+        out.starts_with("\u{1b}[?2026h") && out.ends_with("\u{1b}[?2026l"),
+        "{out:?}"
     );
 }
 
