@@ -237,7 +237,8 @@ impl Table {
     }
 
     fn write_record(&self, row: &[Cell], page: &mut Page, rows: &mut Vec<Row>) {
-        for (n, cell) in row.iter().enumerate() {
+        let told = |cell: &Cell| cell.iter().any(|line| !line.is_empty());
+        for (n, cell) in row.iter().enumerate().filter(|(_, cell)| told(cell)) {
             let mut line = Line::default();
             for head in self
                 .head

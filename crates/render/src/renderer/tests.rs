@@ -116,3 +116,129 @@ proptest! {
         prop_assert_eq!(desk.seen(true), once(&text, columns, rows));
     }
 }
+
+/// A screen of this width after the sample, each row with what makes it look as it does.
+fn shown(columns: u16) -> String {
+    let seen = once(include_str!("sample.md"), columns, 24);
+    let rows = seen.rows.iter().map(|(row, joined)| {
+        let row = row.replace('\u{1b}', "\\e");
+        format!("{row}{}\n", if *joined { " …" } else { "" })
+    });
+    rows.collect()
+}
+
+#[test]
+fn the_sample_looks_right_on_narrow_usual_and_wide_terminals() {
+    for (columns, expected) in [
+        (20, include_str!("sample-20.txt")),
+        (80, include_str!("sample-80.txt")),
+        (200, include_str!("sample-200.txt")),
+    ] {
+        let shown = shown(columns);
+        if std::env::var_os("AURORA_BLESS").is_some() {
+            let path = format!("{}/src/renderer/sample-{columns}.txt", env!("CARGO_MANIFEST_DIR"));
+            std::fs::write(path, &shown).unwrap();
+        } else {
+            assert_eq!(shown, expected, "{columns} columns");
+        }
+    }
+}
+
+#[test]
+fn nothing_of_the_model_reaches_the_terminal_as_an_escape_sequence() {
+    let attack = "\u{1b}[2J\u{9b}2J\u{7}\u{202e}\r\u{8}";
+    let text = format!(
+        "# {attack}\n\n{attack} **{attack}** `{attack}` [{attack}](http://a.b/{attack}) ![{attack}]({attack})\n\n\
+         > {attack}\n\n- {attack}\n\n|{attack}|\n|---|\n|{attack}|\n\n```{attack}\n{attack}\n```\n\n$$\n{attack}\n$$\n\n<{attack}>"
+    );
+    let (mut renderer, mut out) = (Renderer::new(Options::default()), String::new());
+    renderer.push(&text);
+    renderer.finish(&mut out);
+    let ours = ["\u{1b}[", "\u{1b}]8;", "\u{1b}\\"];
+    let mut rest = out.as_str();
+    while let Some(at) = rest.find('\u{1b}') {
+        let sequence = &rest[at..];
+        assert!(
+            ours.iter().any(|start| sequence.starts_with(start)),
+            "{sequence:?}"
+        );
+        assert!(!sequence.starts_with("\u{1b}[2J"), "{sequence:?}");
+        rest = &sequence[2..];
+    }
+    assert!(!out.contains(['\u{9b}', '\u{7}', '\u{202e}']), "{out:?}");
+    assert_eq!(out.matches('\r').count(), out.matches("\r\n").count());
+}
+
+#[test]
+fn a_delta_costs_the_same_whatever_came_before() {
+    let frames = |before: &str| {
+        let (mut renderer, mut out) = (Renderer::new(Options::default()), String::new());
+        renderer.push(before);
+        renderer.frame(&mut out);
+        let mut bytes = Vec::new();
+        for delta in ["\n\nSome", " more", " **words", "** and", " the end."] {
+            out.clear();
+            renderer.push(delta);
+            renderer.frame(&mut out);
+            bytes.push(out.clone());
+        }
+        bytes
+    };
+    let long = format!(
+        "{}\n\n",
+        "a paragraph of some words, and more of them. ".repeat(20)
+    )
+    .repeat(50);
+    assert_eq!(frames("Short.\n\n"), frames(&long));
+}
+
+#[test]
+fn a_table_goes_on_once_its_columns_are_settled() {
+    let mut desk = Desk::new(40, 24);
+    let mut text = "|n|word|\n|-:|---|\n".to_owned();
+    text.extend((0..40).map(|n| format!("|{n}|{}|\n", "x".repeat(n % 9))));
+    for piece in text.split_inclusive('|') {
+        desk.renderer.push(piece);
+        desk.write(Renderer::frame);
+    }
+    desk.write(Renderer::finish);
+    let seen = desk.seen(true);
+    assert_eq!(seen, once(&text, 40, 24));
+    assert_eq!(seen.rows.len(), 42);
+    assert!(desk.bytes < 8 * text.len(), "{} bytes", desk.bytes);
+}
+
+#[test]
+fn without_colour_or_hyperlinks_nothing_is_lost() {
+    let options = Options {
+        color: false,
+        hyperlinks: false,
+        ..Options::default()
+    };
+    let (mut renderer, mut out) = (Renderer::new(options), String::new());
+    renderer.push("[text](http://a.b) and http://c.d, `code`\n\n```rust\nfn main() {}\n```\n");
+    renderer.finish(&mut out);
+    let expected =
+        "\u{1b}[4mtext\u{1b}[m (http://a.b) and \u{1b}[4mhttp://c.d\u{1b}[m, code\r\n\r\n  fn main() {}\r\n";
+    assert_eq!(out, expected);
+}
+
+#[test]
+fn code_alone_stands_at_the_margin() {
+    let (mut renderer, mut out) = (Renderer::code("rust", Options::default()), String::new());
+    for piece in ["# not a head", "ing\nlet", " x;\n"] {
+        renderer.push(piece);
+        renderer.frame(&mut out);
+    }
+    renderer.finish(&mut out);
+    assert!(out.starts_with("# not a heading\r\n"), "{out:?}");
+    assert!(out.contains("\u{1b}[35mlet\u{1b}[m x;"), "{out:?}");
+}
+
+#[test]
+fn the_last_rows_of_what_is_not_final_are_shown() {
+    let mut desk = Desk::new(20, 8);
+    desk.renderer.push("|a|\n|-|\n|1|\n|2|\n");
+    desk.write(Renderer::frame);
+    assert!(desk.seen(false).rows.len() <= 6);
+}
