@@ -23,7 +23,7 @@ use crate::{
 /// Cheap to clone; clones share connections, and the limits of [`Pace`](crate::Pace).
 #[derive(Clone, Debug)]
 pub struct Client {
-    pool: Pool,
+    pub(crate) pool: Pool,
     lines: Lines,
 }
 

@@ -54,6 +54,7 @@ mod line;
 mod log;
 mod mask;
 mod measure;
+mod models;
 mod pace;
 mod progress;
 mod reading;

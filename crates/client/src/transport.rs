@@ -189,6 +189,15 @@ impl Outgoing {
         request.send().await.map_err(|error| self.unsent(&error))
     }
 
+    /// Reads something that the server has, as JSON: sends no body, and waits for the response's head.
+    pub(crate) async fn fetch(&self) -> Result<Response, Unsent> {
+        let mut headers = self.headers.clone();
+        headers.remove(header::CONTENT_TYPE);
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        let request = self.client.get(&self.url).headers(headers);
+        request.send().await.map_err(|error| self.unsent(&error))
+    }
+
     fn unsent(&self, error: &reqwest::Error) -> Unsent {
         let failure = |kind, message| Unsent {
             failure: Failure::new(kind, message),

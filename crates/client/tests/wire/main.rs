@@ -4,6 +4,7 @@ mod connections;
 mod continuing;
 mod deadlines;
 mod endings;
+mod models;
 mod pace;
 mod quirks;
 mod recordings;
