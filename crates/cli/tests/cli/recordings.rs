@@ -109,9 +109,13 @@ fn a_run_that_was_stopped_plays_to_where_it_was_stopped() {
         let args = [&["-e", &url, "-m", "m", "--record", "r.jsonl", "hi"], json].concat();
         let mut child = home.spawn(&mut home.command(&args));
         let mut out = child.stdout.take().unwrap();
-        let mut text = vec![0; 1];
-        out.read_exact(&mut text).unwrap();
-        // With --json that byte is of the `start`, which comes with the text.
+        let mut text = Vec::new();
+        // A text that waits to be written when the signal comes would have the signal's time.
+        while !text.ends_with(b"part") {
+            let mut byte = [0];
+            out.read_exact(&mut byte).unwrap();
+            text.extend(byte);
+        }
         kill("-INT", child.id());
         out.read_to_end(&mut text).unwrap();
         let run = Run::of(child.wait_with_output().unwrap());
