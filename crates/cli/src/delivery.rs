@@ -13,7 +13,7 @@ use std::time::Duration;
 use aurora_chat::{End, Failure, FailureKind, Fault, Start, Update};
 use aurora_client::{Prospect, Throttle};
 use futures_util::StreamExt as _;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -153,6 +153,11 @@ impl Delivery {
     pub(crate) fn printer(&self, style: Style) -> Console {
         // The lock may be taken again by the thread that has it.
         Printer::new(style, io::stdout().lock(), io::stderr())
+    }
+
+    /// The runtime, for whoever waits for several things at once.
+    pub(crate) fn runtime(&self) -> Handle {
+        self.runtime.handle().clone()
     }
 
     /// Forgets a Ctrl-C that was about an answer which is over.

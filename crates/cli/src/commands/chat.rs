@@ -20,17 +20,19 @@ use crate::prompt;
 use crate::roles;
 use crate::settings::{self, Env, Origin, Settings, Sourced};
 use crate::signals;
-use crate::source::{self, Source};
+use crate::source::Source;
 use crate::terminal::Quiet;
 
 mod aside;
 mod complete;
 mod input;
+mod models;
 mod slash;
 mod turn;
 
 use complete::Words;
 use input::{Input, Typed};
+use models::Models;
 use slash::{Line, Slash};
 use turn::Turn;
 
@@ -125,7 +127,7 @@ impl<'a> Chat<'a> {
         let mut input = if edits {
             self.quiet = Some(Quiet::new());
             let words = Words {
-                models: self.models(),
+                models: Models::new(&self.settings, self.delivery.runtime()),
             };
             let said: Vec<String> = self.said().collect();
             let over = self.delivery.termination();
@@ -199,8 +201,10 @@ impl<'a> Chat<'a> {
     fn command(&mut self, command: Slash) -> Result<()> {
         match command {
             Slash::Model(None) => {
-                let name = self.settings.target_name()?;
-                self.remark(&name);
+                let answers = self.settings.target_name()?;
+                self.remark(&format!("{answers} answers; /model NAME lets another one:"));
+                let mut models = Models::new(&self.settings, self.delivery.runtime());
+                models.names().iter().for_each(|name| self.remark(name));
             }
             Slash::Model(Some(name)) => self.use_model(name)?,
             Slash::System(None) => self.tell_system(),
@@ -338,22 +342,6 @@ impl<'a> Chat<'a> {
         entries
             .filter(|entry| entry.message.role == Role::User)
             .map(|entry| entry.message.plain_text().into_owned())
-    }
-
-    /// The names that `/model` takes, as far as they are known without asking anybody.
-    fn models(&self) -> Vec<String> {
-        let settings = &self.settings;
-        let mut names: Vec<String> = settings
-            .target_name()
-            .into_iter()
-            .chain([settings.default_model.value.clone()])
-            .chain(source::local_names(settings))
-            .chain(settings.aliases.keys().cloned())
-            .chain(settings.endpoints.keys().map(|endpoint| format!("{endpoint}/")))
-            .collect();
-        names.sort();
-        names.dedup();
-        names
     }
 
     /// A line that is no part of any answer.

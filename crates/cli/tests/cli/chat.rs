@@ -179,3 +179,74 @@ fn thoughts_are_never_on_stdout() {
         assert_eq!(run.err.contains("hm"), !flags.is_empty(), "{run:?}");
     }
 }
+
+#[test]
+fn models_are_listed_by_their_endpoints_and_can_be_changed() {
+    let script = Script::with(|_, request| {
+        if request.method == "GET" {
+            return Reply::json(200, &json!({"data": [{"id": "alpha"}, {"id": "be/ta"}]}));
+        }
+        says("yes")
+    });
+    let (upstream, home) = (Upstream::start(script), Home::new());
+    let dead = "[endpoints.dead]\nbase_url = \"http://127.0.0.1:9/v1\"\n";
+    let config = format!("{dead}[endpoints.here]\nbase_url = \"{}\"\n", upstream.url());
+    let config = home.file("config.toml", config);
+    let args = ["chat", "--config", config.to_str().unwrap(), "-m", "here/first"];
+    let run = home.pipe(b"one\n/model\n/model here/be/ta\ntwo\n", &args);
+    assert_eq!((run.code, run.out.as_str()), (Some(0), "yes\nyes\n"), "{run:?}");
+    for line in ["here/first answers", "here/alpha\n", "here/be/ta\n", "dead/\n"] {
+        assert!(run.err.contains(line), "{line} in {run:?}");
+    }
+    let asked: Vec<Value> = upstream
+        .requests()
+        .iter()
+        .filter(|request| request.method == "POST")
+        .map(|request| request.json()["model"].take())
+        .collect();
+    assert_eq!(asked, ["first", "be/ta"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_last_prompt_is_edited_and_asked_in_its_place() {
+    let script = Script::with(|n, _| says(&format!("answer {n}")));
+    let (upstream, home) = (Upstream::start(script), Home::new());
+    let editor = home.file("edit.sh", "echo and more >> $1\n");
+    let url = upstream.url();
+    let mut command = home.command(&["chat", "-e", &url, "-m", "m"]);
+    command
+        .env("PATH", "/usr/bin:/bin")
+        .env("EDITOR", format!("sh {}", editor.display()))
+        .stdin(std::process::Stdio::piped());
+    let mut child = home.spawn(&mut command);
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"one\n/edit\n").unwrap();
+    let run = Run::of(child.wait_with_output().unwrap());
+    assert_eq!(
+        (run.code, run.out.as_str()),
+        (Some(0), "answer 0\nanswer 1\n"),
+        "{run:?}"
+    );
+    assert_eq!(
+        messages(&upstream, 1),
+        json!([{"role": "user", "content": "oneand more"}])
+    );
+}
+
+#[test]
+fn a_reader_that_leaves_ends_the_chat_quietly() {
+    let script = Script::with(|_, _| says("answer"));
+    let (upstream, home) = (Upstream::start(script), Home::new());
+    let url = upstream.url();
+    let mut command = home.command(&["chat", "-e", &url, "-m", "m"]);
+    let mut child = home.spawn(command.stdin(std::process::Stdio::piped()));
+    drop(child.stdout.take());
+    let mut stdin = child.stdin.take().unwrap();
+    // The child may be gone before all is written.
+    let _ = std::io::Write::write_all(&mut stdin, b"one\ntwo\n");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(
+        (output.status.code(), output.stderr.as_slice()),
+        (Some(130), &b""[..])
+    );
+}

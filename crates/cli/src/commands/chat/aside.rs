@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use aurora_chat::Role;
 use base64::Engine as _;
@@ -185,6 +185,10 @@ fn edited(chat: &Chat<'_>, text: &str) -> Result<Option<String>> {
     let mut words = editor.split_whitespace();
     let mut command = Command::new(words.next().unwrap_or("vi"));
     command.args(words).arg(&draft.0);
+    if !std::io::stdin().is_terminal() {
+        // What is piped in are prompts.
+        command.stdin(Stdio::null());
+    }
     let status = match &chat.quiet {
         Some(quiet) => quiet.lend(|| command.status()),
         None => command.status(),

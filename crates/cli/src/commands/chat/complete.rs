@@ -4,6 +4,7 @@ use std::fs;
 
 use reedline::{Completer, CompletionResult, Span, Suggestion};
 
+use super::models::Models;
 use super::slash::{Argument, KNOWN};
 
 /// The most that is suggested at once; a folder may hold any number of files.
@@ -12,46 +13,44 @@ const MOST: usize = 200;
 /// Completes what is typed.
 pub(super) struct Words {
     /// The models that can be named.
-    pub(super) models: Vec<String>,
+    pub(super) models: Models,
 }
 
 impl Completer for Words {
     fn complete(&mut self, line: &str, pos: usize) -> CompletionResult {
-        CompletionResult::fresh(self.suggestions(line.get(..pos).unwrap_or_default()))
+        let line = line.get(..pos).unwrap_or_default();
+        CompletionResult::fresh(suggestions(line, || self.models.names()))
     }
 }
 
-impl Words {
-    /// What may stand in place of the end of this line.
-    fn suggestions(&self, line: &str) -> Vec<Suggestion> {
-        let Some(rest) = line.strip_prefix('/') else {
-            return Vec::new();
-        };
-        let Some((name, typed)) = rest.split_once(' ') else {
-            return KNOWN
-                .iter()
-                .filter(|known| known.name.starts_with(rest))
-                .map(|known| {
-                    let more = !known.usage.is_empty();
-                    suggestion(line, rest, known.name.to_owned(), more, Some(known.help))
-                })
-                .collect();
-        };
-        let argument = KNOWN.iter().find(|known| known.name == name);
-        match argument.map_or(Argument::None, |known| known.argument) {
-            Argument::None => Vec::new(),
-            Argument::Model => self
-                .models
-                .iter()
-                .filter(|model| model.contains(typed))
-                .take(MOST)
-                .map(|model| suggestion(line, typed, model.clone(), false, None))
-                .collect(),
-            Argument::Path => paths(typed)
-                .into_iter()
-                .map(|path| suggestion(line, typed, path, false, None))
-                .collect(),
-        }
+/// What may stand in place of the end of this line.
+fn suggestions<'a>(line: &str, models: impl FnOnce() -> &'a [String]) -> Vec<Suggestion> {
+    let Some(rest) = line.strip_prefix('/') else {
+        return Vec::new();
+    };
+    let Some((name, typed)) = rest.split_once(' ') else {
+        return KNOWN
+            .iter()
+            .filter(|known| known.name.starts_with(rest))
+            .map(|known| {
+                let more = !known.usage.is_empty();
+                suggestion(line, rest, known.name.to_owned(), more, Some(known.help))
+            })
+            .collect();
+    };
+    let argument = KNOWN.iter().find(|known| known.name == name);
+    match argument.map_or(Argument::None, |known| known.argument) {
+        Argument::None => Vec::new(),
+        Argument::Model => models()
+            .iter()
+            .filter(|model| model.contains(typed))
+            .take(MOST)
+            .map(|model| suggestion(line, typed, model.clone(), false, None))
+            .collect(),
+        Argument::Path => paths(typed)
+            .into_iter()
+            .map(|path| suggestion(line, typed, path, false, None))
+            .collect(),
     }
 }
 
@@ -101,11 +100,8 @@ mod tests {
     use super::*;
 
     fn values(line: &str) -> Vec<String> {
-        let words = Words {
-            models: vec!["local/smollm2".to_owned(), "openai/gpt-5".to_owned()],
-        };
-        let suggestions = words.suggestions(line);
-        suggestions
+        let models = ["local/smollm2".to_owned(), "openai/gpt-5".to_owned()];
+        suggestions(line, || &models)
             .into_iter()
             .map(|suggestion| {
                 assert_eq!(suggestion.span.end, line.len());

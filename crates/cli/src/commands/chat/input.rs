@@ -10,9 +10,9 @@ use std::sync::atomic::AtomicBool;
 
 use nu_ansi_term::{Color, Style};
 use reedline::{
-    ColumnarMenu, DefaultHinter, EditCommand, EditMode, Emacs, FileBackedHistory, HistoryItem, KeyCode,
-    KeyModifiers, Keybindings, MenuBuilder as _, Prompt, PromptEditMode, PromptHistorySearch, PromptViMode,
-    Reedline, ReedlineEvent, ReedlineMenu, Signal, ValidationResult, Validator, Vi,
+    ColumnarMenu, DefaultHinter, EditCommand, EditMode, Emacs, FileBackedHistory, Highlighter, HistoryItem,
+    KeyCode, KeyModifiers, Keybindings, MenuBuilder as _, Prompt, PromptEditMode, PromptHistorySearch,
+    PromptViMode, Reedline, ReedlineEvent, ReedlineMenu, Signal, StyledText, ValidationResult, Validator, Vi,
     default_emacs_keybindings, default_vi_insert_keybindings, default_vi_normal_keybindings,
     default_vi_visual_keybindings,
 };
@@ -68,7 +68,7 @@ impl Input {
             let item = HistoryItem::from_command_line(prompt);
             reedline::History::save(&mut history, item).map_err(unusable)?;
         }
-        let menu = ColumnarMenu::default().with_name(MENU);
+        let menu = ColumnarMenu::default().with_name(MENU).with_marker("> ");
         let mut editor = Reedline::create()
             .with_history(Box::new(history))
             .with_edit_mode(edit_mode(keys))
@@ -77,6 +77,7 @@ impl Input {
             .with_quick_completions(true)
             .with_partial_completions(true)
             .with_validator(Box::new(Whole))
+            .with_highlighter(Box::new(AsTyped))
             .with_ansi_colors(color)
             .with_break_signal(over)
             .use_bracketed_paste(true);
@@ -181,6 +182,17 @@ impl Validator for Whole {
         } else {
             ValidationResult::Complete
         }
+    }
+}
+
+/// What is typed has the terminal's own colour, which is right on a light background too.
+struct AsTyped;
+
+impl Highlighter for AsTyped {
+    fn highlight(&self, line: &str, _cursor: usize) -> StyledText {
+        let mut text = StyledText::new();
+        text.push((Style::new(), line.to_owned()));
+        text
     }
 }
 

@@ -9,9 +9,6 @@ use crate::delivery::Console;
 use crate::output::{Audience, Size};
 use crate::problem::Result;
 
-/// How often it is shown for how long the model has been thinking.
-const TICK: Duration = Duration::from_millis(500);
-
 /// An audience for one answer.
 #[derive(Debug)]
 pub(super) struct Turn {
@@ -20,7 +17,6 @@ pub(super) struct Turn {
     folds: bool,
     /// When the model began to think, until it stopped.
     thinking: Option<Duration>,
-    due: Duration,
 }
 
 impl Turn {
@@ -30,18 +26,15 @@ impl Turn {
             printer,
             folds,
             thinking: None,
-            due: Duration::ZERO,
         }
     }
 
     fn thinks(&mut self, elapsed: Duration) {
         let began = *self.thinking.get_or_insert(elapsed);
-        if elapsed >= self.due {
-            self.due = elapsed + TICK;
-            let seconds = (elapsed - began).as_secs();
-            self.printer
-                .note(vec![format!("thinking {seconds} s"), format!("{seconds} s")]);
-        }
+        // Whatever a printer is given takes away the notice before it.
+        let seconds = (elapsed - began).as_secs();
+        self.printer
+            .note(vec![format!("thinking {seconds} s"), format!("{seconds} s")]);
     }
 
     fn thought(&mut self, elapsed: Duration) {
