@@ -4,17 +4,16 @@ use crate::event::{Alignment, Block, Container, Event};
 
 use super::Sink;
 use super::container::{Kind, Open};
-use super::definition::Definitions;
 use super::entity::resolve;
-use super::inline::{Inline, Outside};
 use super::leaf::{Html, Leaf, Paragraph, Table};
 use super::limits::Limits;
 use super::marker::ListKind;
 use super::math::MathStart;
 use super::scan::{Edge, More};
 use super::start::{Context, Decision, New, What, decide};
+use super::text::Text;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Blocks {
     pub(super) limits: Limits,
     containers: Vec<Open>,
@@ -25,15 +24,20 @@ pub(super) struct Blocks {
     pub(super) leaf: Leaf,
     /// The rest of the line is text of the leaf.
     pub(super) flows: bool,
-    pub(super) inline: Inline,
-    pub(super) definitions: Definitions,
+    /// The text of the leaf.
+    pub(super) text: Text,
 }
 
 impl Blocks {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
-            ..Self::default()
+            containers: Vec::new(),
+            filled: false,
+            blank: None,
+            leaf: Leaf::None,
+            flows: false,
+            text: Text::new(limits.window),
         }
     }
 
@@ -174,12 +178,10 @@ impl Blocks {
         if let What::Definition(definition) = what {
             self.flows = false;
             // It is not shown, but an item has it.
-            self.containers
-                .iter_mut()
-                .last()
-                .into_iter()
-                .for_each(|open| open.filled = true);
-            return self.definitions.add(definition, self.limits.definitions);
+            if let Some(open) = self.containers.last_mut() {
+                open.filled = true;
+            }
+            return self.text.definitions.add(definition, self.limits.definitions);
         }
         if matches!(what, What::Blank) {
             self.flows = false;
@@ -289,19 +291,15 @@ impl Blocks {
         if !std::mem::take(&mut paragraph.holding) {
             return;
         }
-        let outside = Outside {
-            window: self.limits.window,
-            definitions: &self.definitions,
-        };
         if std::mem::replace(&mut paragraph.begun, true) {
-            self.inline.push("\n", outside, sink);
+            self.text.push("\n", sink);
         } else {
             sink(Event::Begin {
                 block: Block::Paragraph,
                 gap: paragraph.gap,
             });
         }
-        self.inline.push(&paragraph.held, outside, sink);
+        self.text.push(&paragraph.held, sink);
         paragraph.held.clear();
     }
 
@@ -309,16 +307,12 @@ impl Blocks {
     fn become_heading(&mut self, level: u8, sink: Sink<'_>) {
         self.flows = false;
         if let Leaf::Paragraph(Paragraph { gap, held, .. }) = std::mem::take(&mut self.leaf) {
-            let outside = Outside {
-                window: self.limits.window,
-                definitions: &self.definitions,
-            };
             sink(Event::Begin {
                 block: Block::Heading { level },
                 gap,
             });
-            self.inline.push(&held, outside, sink);
-            self.inline.finish(outside, sink);
+            self.text.push(&held, sink);
+            self.text.finish(sink);
             sink(Event::End { closed: true });
         }
     }
@@ -328,11 +322,7 @@ impl Blocks {
         self.flows = false;
         if let Leaf::Paragraph(Paragraph { gap, begun, held, .. }) = std::mem::take(&mut self.leaf) {
             if begun {
-                let outside = Outside {
-                    window: self.limits.window,
-                    definitions: &self.definitions,
-                };
-                self.inline.finish(outside, sink);
+                self.text.finish(sink);
                 sink(Event::End { closed: true });
             }
             sink(Event::Begin {

@@ -4,39 +4,45 @@ use crate::event::{Alignment, Event};
 
 use super::Sink;
 use super::blocks::{Blocks, verbatim};
-use super::inline::{Inline, Outside};
 use super::leaf::{Leaf, Table};
 use super::marker::heading_text;
 use super::table::{self, Step};
+use super::text::Text;
+
+/// How much text is taken at a time, in bytes.
+const PIECE: usize = 4096;
 
 impl Blocks {
-    /// A piece of the line, without its end.
-    pub(super) fn flow(&mut self, piece: &str, sink: Sink<'_>) {
-        if piece.is_empty() {
-            return;
+    /// More of the line, without its end.
+    pub(super) fn flow(&mut self, text: &str, sink: Sink<'_>) {
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(rest.floor_char_boundary(PIECE));
+            self.flow_piece(piece, sink);
+            rest = after;
         }
+    }
+
+    /// A piece of the line. What is held of it is bounded by what has to be held and the piece.
+    fn flow_piece(&mut self, piece: &str, sink: Sink<'_>) {
         let window = self.limits.window;
-        let outside = Outside {
-            window,
-            definitions: &self.definitions,
-        };
         match &mut self.leaf {
             Leaf::None => {}
             Leaf::Paragraph(paragraph) => {
                 if !paragraph.holding {
-                    return self.inline.push(piece, outside, sink);
+                    return self.text.push(piece, sink);
                 }
                 paragraph.held.push_str(piece);
                 if paragraph.held.len() > paragraph.patience(self.limits.heading, window) {
                     self.commit(sink);
                 }
             }
-            Leaf::Heading { long: true, .. } => self.inline.push(piece, outside, sink),
+            Leaf::Heading { long: true, .. } => self.text.push(piece, sink),
             Leaf::Heading { held, long } => {
                 held.push_str(piece);
                 if held.len() > window {
                     *long = true;
-                    self.inline.push(held.trim_start(), outside, sink);
+                    self.text.push(held.trim_start(), sink);
                     held.clear();
                 }
             }
@@ -58,7 +64,7 @@ impl Blocks {
                     column,
                 } = table;
                 cells.eat(piece, |step| {
-                    tell_step(step, columns, column, &mut self.inline, outside, sink)
+                    tell_step(step, columns, column, &mut self.text, sink)
                 });
             }
         }
@@ -69,14 +75,10 @@ impl Blocks {
         if !std::mem::take(&mut self.flows) {
             return;
         }
-        let outside = Outside {
-            window: self.limits.window,
-            definitions: &self.definitions,
-        };
         match &mut self.leaf {
             Leaf::None | Leaf::Paragraph(_) => {}
             Leaf::Heading { held, .. } => {
-                self.inline.push(heading_text(held), outside, sink);
+                self.text.push(heading_text(held), sink);
                 self.close_leaf(sink);
             }
             Leaf::Fenced(_) | Leaf::Indented { .. } => verbatim(if fed { "\n" } else { "" }, sink),
@@ -105,10 +107,6 @@ impl Blocks {
 
     /// The row ends: cells that it lacks are empty.
     pub(super) fn end_row(&mut self, sink: Sink<'_>) {
-        let outside = Outside {
-            window: self.limits.window,
-            definitions: &self.definitions,
-        };
         let Leaf::Table(Table {
             columns,
             cells,
@@ -117,7 +115,7 @@ impl Blocks {
         else {
             return;
         };
-        cells.finish(|step| tell_step(step, columns, column, &mut self.inline, outside, sink));
+        cells.finish(|step| tell_step(step, columns, column, &mut self.text, sink));
         for _ in *column..columns.len() {
             sink(Event::Cell);
         }
@@ -127,13 +125,9 @@ impl Blocks {
     /// Ends the open block.
     pub(super) fn close_leaf(&mut self, sink: Sink<'_>) {
         self.commit(sink);
-        let outside = Outside {
-            window: self.limits.window,
-            definitions: &self.definitions,
-        };
         match std::mem::take(&mut self.leaf) {
             Leaf::None => return,
-            Leaf::Paragraph(_) | Leaf::Heading { .. } => self.inline.finish(outside, sink),
+            Leaf::Paragraph(_) | Leaf::Heading { .. } => self.text.finish(sink),
             Leaf::Math { line, .. } => verbatim(&line, sink),
             Leaf::Fenced(_) => return sink(Event::End { closed: false }),
             Leaf::Indented { .. } | Leaf::Html(_) | Leaf::Table(_) => {}
@@ -144,15 +138,10 @@ impl Blocks {
     /// Tells what the screen should show of the open blocks if no more came, and ends them. For a copy only.
     pub(super) fn pretend(&mut self, sink: Sink<'_>) {
         self.pretend_table(sink);
-        let window = self.limits.window;
         match &mut self.leaf {
             Leaf::Paragraph(_) => self.commit(sink),
             Leaf::Heading { held, .. } => {
-                let outside = Outside {
-                    window,
-                    definitions: &self.definitions,
-                };
-                self.inline.push(heading_text(held), outside, sink);
+                self.text.push(heading_text(held), sink);
             }
             // Half of what closes it is not shown.
             Leaf::Math { close, line } => {
@@ -164,11 +153,7 @@ impl Blocks {
             }
             Leaf::None | Leaf::Fenced(_) | Leaf::Indented { .. } | Leaf::Html(_) | Leaf::Table(_) => {}
         }
-        let outside = Outside {
-            window,
-            definitions: &self.definitions,
-        };
-        self.inline.pretend(outside, sink);
+        self.text.pretend(sink);
         match &mut self.leaf {
             Leaf::Fenced(_) => {
                 self.leaf = Leaf::None;
@@ -193,19 +178,12 @@ impl Blocks {
 }
 
 /// Tells one step of a row. Cells that no column has are left out.
-fn tell_step(
-    step: Step<'_>,
-    columns: &[Alignment],
-    column: &mut usize,
-    inline: &mut Inline,
-    outside: Outside<'_>,
-    sink: Sink<'_>,
-) {
+fn tell_step(step: Step<'_>, columns: &[Alignment], column: &mut usize, text: &mut Text, sink: Sink<'_>) {
     let exists = *column < columns.len();
     match step {
         Step::Begin if exists => sink(Event::Cell),
-        Step::Text(text) if exists => inline.push(text, outside, sink),
-        Step::End if exists => inline.finish(outside, sink),
+        Step::Text(piece) if exists => text.push(piece, sink),
+        Step::End if exists => text.finish(sink),
         Step::Begin | Step::Text(_) | Step::End => {}
     }
     *column += usize::from(step == Step::End);

@@ -24,8 +24,8 @@ use bracket::Bracket;
 use emphasis::Delimiter;
 use node::{Kind, Node, Style};
 
-/// How much text is read at a time, in bytes.
-const PIECE: usize = 4096;
+/// How much text that is told may stay in the buffer, in bytes: what is behind it has to be moved.
+const TOLD: usize = 4096;
 
 /// What a text is read against.
 #[derive(Clone, Copy, Debug)]
@@ -63,20 +63,15 @@ pub(super) struct Inline {
 impl Inline {
     /// Takes more text, without carriage returns, and tells what is certain.
     pub(super) fn push(&mut self, text: &str, outside: Outside<'_>, sink: Sink<'_>) {
-        let mut rest = text;
-        while !rest.is_empty() {
-            let (piece, after) = rest.split_at(rest.floor_char_boundary(PIECE));
-            self.buffer.push_str(piece);
-            self.read(Edge::Open, outside, sink);
-            self.trim();
-            rest = after;
-        }
+        self.buffer.push_str(text);
+        self.read(Edge::Open, outside, sink);
+        self.trim();
     }
 
     /// The text ends: tells the rest, and makes ready for another.
     pub(super) fn finish(&mut self, outside: Outside<'_>, sink: Sink<'_>) {
         self.read(Edge::End, outside, sink);
-        while self.brackets.pop_front().is_some() {}
+        self.brackets.clear();
         self.close_waiting(outside);
         self.delimiters.clear();
         self.tell(usize::MAX, sink);
@@ -126,7 +121,7 @@ impl Inline {
     /// Forgets the text that is told.
     fn trim(&mut self) {
         let keep = self.nodes.front().map_or(self.at, |node| node.from).min(self.at) - self.base;
-        if keep == self.buffer.len() || keep >= PIECE {
+        if keep == self.buffer.len() || keep >= TOLD {
             self.before = self.buffer[..keep].chars().next_back().or(self.before);
             self.buffer.drain(..keep);
             self.base += keep;

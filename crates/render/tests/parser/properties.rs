@@ -1,6 +1,6 @@
 //! What holds for every text.
 
-use aurora_render::{Limits, Parser};
+use aurora_render::{Event, Limits, Parser};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -152,5 +152,29 @@ proptest! {
         }
         parser.finish(|event| told.add(event));
         prop_assert_eq!(told.finish(), draw_pieces([text.as_str()], limits));
+    }
+}
+
+/// Pieces that open or close something and hide no letter; no line begins with a fence.
+const OPENERS: &[&str] = &[
+    "a", "a ", " a", "a*", "*a", "**a", "_a", "`", "``a", "[a", "![a", "a]", "~~a", "$a", "\\(a", "<b ",
+    "a\\", "\na ", "&",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(100) })]
+
+    #[test]
+    fn no_more_than_three_windows_and_the_beginning_of_a_line_are_held(tokens in proptest::collection::vec(select(OPENERS), 500..1_500)) {
+        let limits = Limits { window: 64, ..Limits::default() };
+        let letters = |text: &str| text.bytes().filter(|&byte| byte == b'a').count();
+        let mut parser = Parser::new(limits);
+        let (mut come, mut told) = (1, 0);
+        parser.push("a", |_| ());
+        for token in tokens {
+            come += letters(token);
+            parser.push(token, |event| if let Event::Text { text, .. } = event { told += letters(text) });
+            prop_assert!(come - told <= 3 * 64 + 64 + token.len(), "{} of {} letters are held", come - told, come);
+        }
     }
 }
