@@ -37,7 +37,8 @@ impl Plain {
     }
 }
 
-fn ours(text: &str) -> String {
+/// What our parser says.
+pub(crate) fn ours(text: &str) -> String {
     let mut plain = Plain::default();
     let mut parser = Parser::default();
     parser.push(text, |event| plain.add(event));
@@ -47,21 +48,26 @@ fn ours(text: &str) -> String {
 
 /// What pulldown-cmark says, unless the text touches an exception.
 fn theirs(text: &str) -> Option<String> {
-    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
-    let parser = cmark::Parser::new_ext(text, options);
-    if parser.reference_definitions().iter().next().is_some() {
-        return None;
-    }
-    let events: Vec<_> = parser.into_offset_iter().collect();
+    let parser = cmark::Parser::new_ext(text, OPTIONS);
+    let defines = parser.reference_definitions().iter().next().is_some();
+    let excepted =
+        |(event, range): (cmark::Event<'_>, Range<usize>)| is_exception(&event, &text[range], text);
+    (!defines && !parser.into_offset_iter().any(excepted)).then(|| theirs_anyway(text))
+}
+
+/// What pulldown-cmark says of any text.
+pub(crate) fn theirs_anyway(text: &str) -> String {
+    let events: Vec<_> = cmark::Parser::new_ext(text, OPTIONS).into_offset_iter().collect();
     let mut drawing = Drawing::default();
     for (index, (event, range)) in events.iter().enumerate() {
-        if is_exception(event, &text[range.clone()], text) {
-            return None;
-        }
         drawing.add(event, range, &events[index + 1..], text);
     }
-    Some(drawing.plain.picture.finish())
+    drawing.plain.picture.finish()
 }
+
+const OPTIONS: Options = Options::ENABLE_TABLES
+    .union(Options::ENABLE_STRIKETHROUGH)
+    .union(Options::ENABLE_TASKLISTS);
 
 /// What the parser reads otherwise, as its documentation says.
 fn is_exception(event: &cmark::Event<'_>, source: &str, text: &str) -> bool {
