@@ -54,6 +54,12 @@ impl<T> Patient<T> {
         }
     }
 
+    /// What it wraps.
+    #[cfg(test)]
+    pub(crate) fn into_inner(self) -> T {
+        self.inner
+    }
+
     /// Whether it waits, now and later.
     pub(crate) fn waiting(&self) -> Waiting {
         self.waiting.clone()

@@ -7,6 +7,7 @@
 //! read here, and no other response is written.
 
 use std::io;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
@@ -41,6 +42,8 @@ pub(crate) struct Sending {
     /// Bytes for the socket, of which those before `at` are sent.
     out: Vec<u8>,
     at: usize,
+    /// Nothing was written yet.
+    is_new: bool,
     /// Where more comes from.
     events: Option<Box<Events>>,
     manner: Manner,
@@ -66,6 +69,7 @@ impl Sending {
         Self {
             out: write_head(head, manner, SystemTime::now()),
             at: 0,
+            is_new: true,
             events: Some(events).filter(|_| !manner.head_only),
             manner,
         }
@@ -90,6 +94,10 @@ impl Sending {
         T: AsyncRead + AsyncWrite + Unpin,
     {
         socket.poll_left(cx)?;
+        if mem::take(&mut self.is_new) {
+            // What there is by now leaves together with the head, which does not wait for more.
+            let _more_to_come = self.poll_piece(cx);
+        }
         loop {
             while self.at < self.out.len() {
                 match ready!(Pin::new(&mut *socket).poll_write(cx, &self.out[self.at..]))? {
@@ -134,7 +142,7 @@ impl Sending {
 }
 
 /// Makes a chunk of what begins at `data`, behind as much room as its line may need. Gives where the bytes to be sent begin:
-/// what room is left is in front of all, since the data is longer than what is before it.
+/// what room is left is in front of all. What comes before the data is moved for it, and not the data: a head, or nothing.
 fn frame(out: &mut Vec<u8>, data: usize, is_last: bool) -> usize {
     let start = data - CHUNK_LINE;
     let at = match out.len() - data {
@@ -192,9 +200,18 @@ fn says_close(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+    use std::time::Duration;
+
+    use aurora_streamlog::{Memory, NewStream, Owner, Store, StreamId};
     use http::{HeaderValue, Request};
+    use tokio::io::ReadBuf;
 
     use super::*;
+    use crate::exchange::Exchange;
+    use crate::resume;
+    use crate::streams::Visit;
+    use crate::streams::live::Attendance;
 
     fn manner(method: Method, version: Version, connection: &'static str) -> Manner {
         let mut request = Request::new(());
@@ -265,5 +282,69 @@ mod tests {
         );
         assert_eq!(framed(b"x", true), "head1\r\nx\r\n0\r\n\r\n");
         assert_eq!(framed(b"", true), "head0\r\n\r\n");
+    }
+
+    /// Takes everything, and says nothing.
+    #[derive(Default)]
+    struct Wire(Vec<String>);
+
+    impl AsyncRead for Wire {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Wire {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.0.push(String::from_utf8_lossy(bytes).into_owned());
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_there_leaves_in_one_write_with_its_head() {
+        let new = NewStream {
+            id: StreamId::from_bytes([7; 16]),
+            owner: Owner::ANYONE,
+            created: SystemTime::UNIX_EPOCH,
+            header: "".into(),
+        };
+        let mut writer = Memory::default().create(new).await.expect("room");
+        let log = writer.log();
+        let attendance = Attendance::default();
+        let live = resume::live(Visit { log, attendance }, None).expect("a stream without a cursor");
+        let exchange = Exchange::begin(&Method::GET, "/");
+        let events = Box::new(Events::new(live, exchange, Duration::from_secs(15)));
+        let manner = manner(Method::GET, Version::HTTP_11, "");
+        let mut sending = Sending::new(&Response::new(()), events, manner);
+        for record in ["one", "two"] {
+            writer.append(record.as_bytes()).expect("room");
+        }
+        writer.finish(b"").await.expect("room");
+        let mut wire = Patient::new(Wire::default(), Duration::from_secs(60));
+        poll_fn(|cx| sending.poll(cx, &mut wire))
+            .await
+            .expect("all is sent");
+        let [written] = &*wire.into_inner().0 else {
+            panic!("more than one write")
+        };
+        let (head, body) = written.split_once("\r\n\r\n").expect("a head");
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+        assert!(
+            body.contains("data: one\n\nid: ") && body.ends_with("\r\n0\r\n\r\n"),
+            "{body}"
+        );
     }
 }
