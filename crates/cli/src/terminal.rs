@@ -4,6 +4,7 @@
 //! Whoever ends the process in any other way than by returning calls [`restore`] first. A process that is killed cannot;
 //! shells set a terminal right by themselves.
 
+#[cfg(unix)]
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 #[cfg(unix)]

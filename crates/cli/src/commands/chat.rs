@@ -43,26 +43,15 @@ use turn::Turn;
 pub(super) fn run(words: &[String], keys: Option<EditKeys>, flags: &Common, env: Env) -> Result<u8> {
     delivery::with_printer(flags, env, |env, delivery, _| {
         super::refuse_record(flags)?;
-        let keys = keys_of(keys, &env)?;
         let dumb = console::is_dumb(&env)?;
         let mut chat = Chat::begin(flags, env, delivery)?;
+        let keys = keys.unwrap_or(chat.settings.edit_keys.value);
         let result = chat.run(words.join(" "), keys, dumb);
         if let Some(trouble) = chat.conversation.close() {
             console::tell(&format!("warning: {trouble}"));
         }
         result
     })
-}
-
-/// The keys of `--edit-keys`, else of `AURORA_EDIT_KEYS`.
-fn keys_of(flag: Option<EditKeys>, env: &Env) -> Result<EditKeys> {
-    let variable = env.read("AURORA_EDIT_KEYS", |text| {
-        <EditKeys as clap::ValueEnum>::from_str(text, true)
-            .map_err(|_| format!("\"{text}\" is neither emacs nor vi"))
-    })?;
-    Ok(flag
-        .or(variable.map(|variable| variable.value))
-        .unwrap_or_default())
 }
 
 /// A conversation and all that is needed to go on with it.

@@ -14,6 +14,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::units;
+use crate::args::EditKeys;
 pub(crate) use server::{Fsync, ServerTable, StoreKind, StreamsTable, listen};
 
 mod server;
@@ -38,6 +39,8 @@ pub(crate) struct File {
     pub(crate) streams: StreamsTable,
     /// `history.keep`.
     pub(crate) keep_history: Option<At<bool>>,
+    /// `chat.edit_keys`.
+    pub(crate) edit_keys: Option<At<EditKeys>>,
 }
 
 /// `[endpoints.NAME]`.
@@ -136,6 +139,7 @@ impl Walk<'_> {
                 "server" => file.server = self.server(value),
                 "streams" => file.streams = self.streams(value),
                 "history" => file.keep_history = self.history(value),
+                "chat" => file.edit_keys = self.chat(value),
                 other => self.unknown(
                     other,
                     key.span().start,
@@ -146,11 +150,24 @@ impl Walk<'_> {
                         "server",
                         "streams",
                         "history",
+                        "chat",
                     ],
                 ),
             }
         }
         file
+    }
+
+    fn chat(&mut self, value: &Value<'_>) -> Option<At<EditKeys>> {
+        let mut keys = None;
+        for (key, value) in self.entries("chat", value) {
+            let at = format!("chat.{key}");
+            match key.as_str() {
+                "edit_keys" => keys = self.text(&at, value, units::edit_keys),
+                _ => self.unknown_at(&at, value, &["edit_keys"]),
+            }
+        }
+        keys
     }
 
     fn history(&mut self, value: &Value<'_>) -> Option<At<bool>> {

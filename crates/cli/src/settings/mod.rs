@@ -23,7 +23,7 @@ pub(crate) mod units;
 
 use aurora_client::OnDrop;
 
-use crate::args::{Common, Timeout};
+use crate::args::{Common, EditKeys, Timeout};
 use crate::problem::{Problem, Result};
 use file::{At, EndpointTable, File, KeyPlace};
 use server::Server;
@@ -72,6 +72,8 @@ pub(crate) struct Settings {
     pub(crate) data_dir: Option<Sourced<PathBuf>>,
     /// Whether conversations are kept.
     pub(crate) keep_history: Sourced<bool>,
+    /// The keys at the prompt of a chat, where no flag says otherwise.
+    pub(crate) edit_keys: Sourced<EditKeys>,
     /// `--model` or its variable: what this run was asked to use.
     pub(crate) model: Option<Sourced<String>>,
     /// `--endpoint` or its variable, as the name of one of [`Settings::endpoints`].
@@ -212,6 +214,13 @@ fn resolve(flags: &Common, listen: Option<SocketAddr>, env: Env, file: File) -> 
                 in_file(file.keep_history),
             ],
             true,
+        ),
+        edit_keys: first(
+            [
+                env.read("AURORA_EDIT_KEYS", units::edit_keys)?,
+                in_file(file.edit_keys),
+            ],
+            EditKeys::Emacs,
         ),
         model: first_of([flag("--model", flags.model.clone()), env.sourced("AURORA_MODEL")?]),
         endpoint,

@@ -168,6 +168,10 @@ fn entries(settings: &Settings) -> Vec<Entry> {
     list.add("keepalive", &streams.keepalive, duration);
     list.table = "history".to_owned();
     list.add("keep", &settings.keep_history, |keep| json!(keep));
+    list.table = "chat".to_owned();
+    list.add("edit_keys", &settings.edit_keys, |keys| {
+        json!(units::show_edit_keys(*keys))
+    });
     list.entries
 }
 

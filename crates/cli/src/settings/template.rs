@@ -56,4 +56,8 @@ pub(crate) const TEXT: &str = r#"# Aurora's configuration. Every line that is co
 # The conversations that `aurora history` shows, in history.db in the data folder.
 # [history]
 # keep = true                               # false: what is asked and answered is not written anywhere
+
+# `aurora chat`
+# [chat]
+# edit_keys = "emacs"                       # the keys at the prompt; or "vi"
 "#;

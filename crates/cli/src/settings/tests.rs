@@ -281,3 +281,23 @@ fn the_listing_shows_origins_and_no_key() {
         assert!(entry["key"].is_string() && entry["origin"].is_string(), "{line}");
     }
 }
+
+#[test]
+fn the_keys_of_a_prompt_are_a_setting() {
+    let keys = |config, variables: &[_]| {
+        settings(config, Common::default(), variables).map(|settings| settings.edit_keys)
+    };
+    let sourced = |value, origin| Ok(Sourced { value, origin });
+    let file = "[chat]\nedit_keys = \"vi\"\n";
+    let variable = ("AURORA_EDIT_KEYS", "emacs");
+    assert_eq!(keys("", &[]), sourced(EditKeys::Emacs, Origin::Default));
+    assert_eq!(keys(file, &[]), sourced(EditKeys::Vi, Origin::File(2)));
+    assert_eq!(
+        keys(file, &[variable]),
+        sourced(EditKeys::Emacs, Origin::Variable("AURORA_EDIT_KEYS"))
+    );
+    let wrong = keys("[chat]\nedit_keys = \"ed\"\n", &[]).unwrap_err();
+    assert!(wrong.to_string().contains("chat.edit_keys"), "{wrong}");
+    assert!(keys("[chat]\nkeys = \"vi\"\n", &[]).is_err());
+    assert!(keys("", &[("AURORA_EDIT_KEYS", "ed")]).is_err());
+}

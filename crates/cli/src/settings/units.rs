@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use aurora_client::OnDrop;
 
+use crate::args::EditKeys;
+
 /// The longest duration that is accepted: far beyond any use, and small enough that adding it to a clock is safe.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
@@ -105,6 +107,26 @@ pub(crate) fn switch(text: &str) -> Result<bool, String> {
         "on" | "true" | "yes" | "1" => Ok(true),
         "off" | "false" | "no" | "0" => Ok(false),
         _ => Err(format!("\"{text}\" is neither \"on\" nor \"off\"")),
+    }
+}
+
+/// The keys at the prompt of a chat.
+///
+/// # Errors
+/// A message that names the choices.
+pub(crate) fn edit_keys(text: &str) -> Result<EditKeys, String> {
+    match text {
+        "emacs" => Ok(EditKeys::Emacs),
+        "vi" => Ok(EditKeys::Vi),
+        _ => Err(format!("\"{text}\" is neither \"emacs\" nor \"vi\"")),
+    }
+}
+
+/// As [`edit_keys`] reads it.
+pub(crate) fn show_edit_keys(keys: EditKeys) -> &'static str {
+    match keys {
+        EditKeys::Emacs => "emacs",
+        EditKeys::Vi => "vi",
     }
 }
 
