@@ -2,7 +2,10 @@
 //!
 //! Whoever answered goes on answering, unless this run says who should. With a prompt the conversation goes on from all
 //! that was said, an answer that is not whole included. Without one, that answer is gone on with: sent as the beginning of
-//! the assistant's turn to an endpoint whose `on_drop` is `continue`, and elsewhere by asking the model to go on.
+//! the assistant's turn to the local engine and to an endpoint whose `on_drop` is `continue`, and elsewhere by asking the
+//! model to go on.
+
+use std::time::{Duration, Instant};
 
 use aurora_chat::{ChatRequest, Message, Role};
 
@@ -16,6 +19,9 @@ use crate::settings::{self, Env, Settings};
 /// What a model is asked that cannot be given the beginning of its own turn.
 const GO_ON: &str =
     "Your last answer was cut off. Go on with it exactly where it stops, and repeat nothing of it.";
+
+/// How long a process may take to end that was killed.
+const LETTING_GO: Duration = Duration::from_secs(2);
 
 /// What is asked for.
 pub(super) struct Asking {
@@ -37,7 +43,7 @@ pub(super) fn take_up(
     settings: Settings,
 ) -> Result<(Settings, Conversation)> {
     let id = Some(id).filter(|id| !id.is_empty());
-    let conversation = History::of(&settings).resume(id)?;
+    let conversation = resume(&History::of(&settings), id)?;
     let answerer = conversation.answerer().clone();
     let endpoint = match (&settings.endpoint, &settings.model) {
         (None, None) => Some(answerer.endpoint),
@@ -56,6 +62,18 @@ pub(super) fn take_up(
             flags.model.as_deref().unwrap_or_default(),
             flags.endpoint.as_deref().unwrap_or_default(),
         ))),
+    }
+}
+
+/// A process that was killed this moment may still hold its answer, so an answer that is on its way is given a moment.
+fn resume(history: &History, id: Option<&str>) -> Result<Conversation> {
+    let asked = Instant::now();
+    loop {
+        let conversation = history.resume(id)?;
+        if !conversation.is_answered_elsewhere() || asked.elapsed() > LETTING_GO {
+            return Ok(conversation);
+        }
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 
@@ -91,8 +109,8 @@ pub(super) fn without_prompt(
         ));
     }
     let manner = match target {
-        Target::Upstream(endpoint, _) if endpoint.continues() => Manner::Prefix,
-        Target::Upstream(..) | Target::Local(_) => Manner::Asked,
+        Target::Upstream(endpoint, _) if !endpoint.continues() => Manner::Asked,
+        Target::Upstream(..) | Target::Local(_) => Manner::Prefix,
     };
     console::tell(match manner {
         Manner::Prefix => "going on with the last answer, which is sent as the beginning of this one",

@@ -134,13 +134,16 @@ impl Conversation {
         }
     }
 
-    /// Adds what a person says. The first prompt is what the conversation is called after.
+    /// Adds what a person says. The first prompt is what the conversation is called after; it is written once it is known
+    /// who is to answer.
     pub(crate) fn say(&mut self, message: Message) {
         if self.title.is_empty() && message.role == Role::User {
             self.title = entry::title_of(&message.plain_text());
         }
         self.entries.push(Entry::said(message));
-        self.catch_up();
+        if self.created {
+            self.catch_up();
+        }
     }
 
     /// Gives the conversation another title.
@@ -174,7 +177,12 @@ impl Conversation {
 
     /// An answer is asked for; the recorder takes what comes of it.
     pub(crate) fn answer(&mut self, answerer: Answerer) -> Recorder {
-        self.answerer = answerer.clone();
+        if self.answerer != answerer {
+            self.answerer = answerer.clone();
+            if self.created {
+                self.push(Op::Address(answerer.clone()));
+            }
+        }
         let began = Moment::now();
         self.record(
             Live {
@@ -256,6 +264,7 @@ impl Conversation {
 
     /// Waits until everything is written, 3 s at most; returns what went wrong, unless it was told.
     pub(crate) fn close(mut self) -> Option<String> {
+        self.catch_up();
         self.writer.take()?.close().map(not_kept)
     }
 

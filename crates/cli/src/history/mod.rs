@@ -64,7 +64,7 @@ impl History {
         })
     }
 
-    /// A new conversation. It is in the file from the first thing that is said in it, where conversations are kept.
+    /// A new conversation. It is in the file from the first answer that is asked for, where conversations are kept.
     pub(crate) fn begin(&self) -> Conversation {
         Conversation::new(self.folder.as_deref().filter(|_| self.keep))
     }

@@ -23,6 +23,8 @@ pub(super) enum Op {
     Create { title: String, answerer: Answerer },
     /// A message is said.
     Say { message: Message, at: Moment },
+    /// This is who answers from now on.
+    Address(Answerer),
     /// An answer begins.
     Begin { answerer: Answerer, at: Moment },
     /// The answer at this place goes on.
@@ -109,13 +111,15 @@ impl Scribe {
                 let key = self.insert(to, message, *at, None)?;
                 store::index(to, key)
             }
+            Op::Address(answerer) => to
+                .execute(
+                    "UPDATE conversations SET endpoint = ?2, model = ?3 WHERE key = ?1",
+                    params![self.conversation, answerer.endpoint, answerer.model],
+                )
+                .map(drop),
             Op::Begin { answerer, at } => {
                 let empty = Message::text(aurora_chat::Role::Assistant, "");
                 let key = self.insert(to, &empty, *at, Some(answerer))?;
-                to.execute(
-                    "UPDATE conversations SET endpoint = ?2, model = ?3 WHERE key = ?1",
-                    params![self.conversation, answerer.endpoint, answerer.model],
-                )?;
                 self.open(key);
                 Ok(())
             }

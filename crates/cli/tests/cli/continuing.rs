@@ -123,6 +123,18 @@ fn after_sigkill_the_partial_answer_is_kept_says_so_and_is_gone_on_with() {
     );
 }
 
+#[test]
+fn a_prompt_is_kept_with_who_was_to_answer_before_anything_comes() {
+    let home = Home::new();
+    let upstream = Upstream::start(Script::sequence([Reply::raw("").stall(), says("Here I am.")]));
+    let mut child = home.spawn(&mut home.command(&["-e", &upstream.url(), "-m", "m", "is anybody there?"]));
+    wait_for(&home, "is anybody there?", &mut child);
+    kill("-KILL", child.id());
+    child.wait().unwrap();
+    let run = home.run(&["-c"]);
+    assert_eq!((run.code, run.out.as_str()), (Some(0), "Here I am.\n"), "{run:?}");
+}
+
 /// What was on stdout a good while before the kill is in the file, whenever the kill comes; nothing else ever is.
 #[test]
 fn a_kill_at_any_moment_costs_no_more_than_the_last_moments() {

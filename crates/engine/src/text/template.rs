@@ -9,6 +9,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Error as TemplateError, ErrorKind as TemplateErrorKind, Value, context};
 
 use aurora_chat::{ChatRequest, Message, RequestError, Role};
+use serde_json::Value as Json;
 
 use super::tokenizer::Tokenizer;
 use crate::error::{Error, ErrorKind, Result, unsupported};
@@ -79,7 +80,8 @@ impl Template {
     }
 
     /// The tokens of a conversation: special ones where the template wrote them, plain text everywhere else. With
-    /// `add_generation_prompt` they end where the model's answer begins.
+    /// `add_generation_prompt` they end where the model's answer begins or, if the conversation [goes on](begun) with an
+    /// answer, where that stops.
     ///
     /// # Errors
     /// If a message holds what the model cannot read, or the template refuses the conversation.
@@ -102,13 +104,19 @@ impl Template {
         tokenizer: &Tokenizer,
         add_generation_prompt: bool,
     ) -> Result<(String, char), RequestError> {
-        let texts: Vec<String> = request
-            .messages
+        let begun = if add_generation_prompt {
+            begun(request)?
+        } else {
+            None
+        };
+        let said = &request.messages[..request.messages.len() - usize::from(begun.is_some())];
+        let texts: Vec<String> = said
             .iter()
             .enumerate()
             .map(|(i, message)| text_of(i, message))
             .collect::<Result<_, _>>()?;
-        let marker = self.unused_character(&texts);
+        let begun = begun.map(|message| text_of(said.len(), message)).transpose()?;
+        let marker = self.unused_character(texts.iter().chain(&begun));
         let message = |(message, text): (&Message, &String)| {
             // Templates know the older name.
             let role = if message.role == Role::Developer {
@@ -118,7 +126,7 @@ impl Template {
             };
             context! { role => role.as_str(), content => tokenizer.mark(text, marker) }
         };
-        let messages: Vec<Value> = request.messages.iter().zip(&texts).map(message).collect();
+        let messages: Vec<Value> = said.iter().zip(&texts).map(message).collect();
         let template = self.environment.get_template("chat");
         let rendered = template.and_then(|template| {
             template.render(context! {
@@ -136,16 +144,40 @@ impl Template {
                 code: None,
             }
         };
-        Ok((rendered.map_err(refused)?, marker))
+        let mut rendered = rendered.map_err(refused)?;
+        if let Some(begun) = begun {
+            rendered += &tokenizer.mark(&begun, marker);
+        }
+        Ok((rendered, marker))
     }
 
     /// A character that neither the template nor any message contains: one of the noncharacters, else any other.
-    fn unused_character(&self, texts: &[String]) -> char {
-        let free = |c: &char| !self.source.contains(*c) && texts.iter().all(|text| !text.contains(*c));
+    fn unused_character<'t>(&self, texts: impl Iterator<Item = &'t String> + Clone) -> char {
+        let free = |c: &char| !self.source.contains(*c) && texts.clone().all(|text| !text.contains(*c));
         ('\u{fdd0}'..='\u{fdef}')
             .chain('\u{e000}'..=char::MAX)
             .find(free)
             .unwrap_or('\u{fdd0}')
+    }
+}
+
+/// The last message, where the request says that it is the beginning of the answer: `continue_final_message`, as vLLM and
+/// SGLang have it. Their `add_generation_prompt` says nothing more here.
+fn begun(request: &ChatRequest) -> Result<Option<&Message>, RequestError> {
+    const FIELD: &str = "continue_final_message";
+    let refuse = |what: &str| {
+        let message = format!("{FIELD}: {what}");
+        RequestError::new(message, Some(FIELD.to_owned()), None)
+    };
+    match request.extra.get(FIELD) {
+        None | Some(Json::Null | Json::Bool(false)) => Ok(None),
+        Some(Json::Bool(true)) => match request.messages.last() {
+            Some(last) if last.role == Role::Assistant => Ok(Some(last)),
+            Some(_) | None => Err(refuse(
+                "the last message is not the assistant's, so there is no answer to go on with",
+            )),
+        },
+        Some(_) => Err(refuse("expected a boolean")),
     }
 }
 

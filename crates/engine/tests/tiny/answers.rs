@@ -29,6 +29,42 @@ fn an_answer_starts_once_and_ends_once_with_its_counts() {
 }
 
 #[test]
+fn an_answer_that_is_gone_on_with_is_read_up_to_where_it_stops() {
+    let folder = Folder::new();
+    let engine = engine(&folder, 1, 0);
+    let asked = |text: &str, continues: serde_json::Value| {
+        let mut request = request("the", 4);
+        request.messages.push(Message::text(Role::Assistant, text));
+        request
+            .extra
+            .insert("continue_final_message".to_owned(), continues);
+        engine.generate(&request)
+    };
+    let tokens = |text, continues| {
+        collect(asked(text, json!(continues)).expect("a valid request"))
+            .usage
+            .input_tokens
+    };
+    // 20 up to where the answer begins, as without one; then its bytes.
+    assert_eq!(tokens("so far", true), 26);
+    assert_eq!(tokens("<|im_end|>", true), 30, "it ends no turn");
+    // <|im_start|> a s s i s t a n t \n so far <|im_end|> \n
+    assert_eq!(tokens("so far", false), 20 + 8 + 11, "a turn that is over");
+    for (text, continues) in [("so far", json!("yes")), ("so far", json!(1))] {
+        let refused = asked(text, continues).expect_err("no boolean");
+        assert!(
+            refused.to_string().contains("continue_final_message"),
+            "{refused}"
+        );
+    }
+    let mut request = request("the", 4);
+    request
+        .extra
+        .insert("continue_final_message".to_owned(), json!(true));
+    assert!(engine.generate(&request).is_err(), "there is no answer yet");
+}
+
+#[test]
 fn the_token_limit_is_kept_exactly() {
     let folder = Folder::new();
     let engine = engine(&folder, 1, 0);
