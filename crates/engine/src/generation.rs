@@ -150,6 +150,11 @@ impl Writer {
         self.updates.is_closed()
     }
 
+    /// Notes how many of the prompt's tokens did not have to be read.
+    pub(crate) fn begin(&mut self, cached: usize) {
+        self.usage.cached_input_tokens = Some(cached as u64);
+    }
+
     /// Chooses the next token from its logits, and passes on the text it completes.
     pub(crate) fn advance(&mut self, logits: &mut [f32], tokenizer: &Tokenizer) -> Progress {
         let token = self.sampler.sample(logits);

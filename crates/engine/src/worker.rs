@@ -21,6 +21,10 @@ impl Sink for Answer {
         self.writer.is_cancelled()
     }
 
+    fn begin(&mut self, taken_over: usize) {
+        self.writer.begin(taken_over);
+    }
+
     fn advance(&mut self, logits: &mut [f32]) -> Progress {
         self.writer.advance(logits, &self.tokenizer)
     }

@@ -8,10 +8,12 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use aurora_chat::{ChatRequest, Delta, Message, Role, Update};
 use aurora_local::evaluate::{Evaluator, Sequences, best};
-use aurora_local::{Engine, Options};
+use aurora_local::{Engine, Generation, Options, Refusal};
 use serde_json::Value;
 
 type Check = (&'static str, fn(&Evaluator, &Path));
@@ -29,6 +31,7 @@ const CHECKS: &[Check] = &[
     ("greedy_text_does_not_depend_on_the_batch", together),
     ("logits_do_not_depend_on_the_pieces_of_a_prompt", pieces),
     ("what_is_kept_changes_no_answer", kept),
+    ("many_requests_leave_nothing_behind", soak),
 ];
 
 fn main() -> ExitCode {
@@ -248,8 +251,118 @@ fn kept(_: &Evaluator, path: &Path) {
         assert_eq!(answer(&keeping, &request), expected);
         assert_eq!(answer(&keeping, &request), expected, "the same again");
         messages.push(Message::text(Role::Assistant, expected.0));
-        std::thread::sleep(std::time::Duration::from_millis(200));
+        std::thread::sleep(Duration::from_millis(200));
     }
+}
+
+/// Requests of random lengths, of which half are dropped at a random moment, for `AURORA_ENGINE_SOAK` seconds or 5; then
+/// as many as there is room for, and one more. Memory never grows beyond what the settings say.
+fn soak(_: &Evaluator, path: &Path) {
+    let seconds = std::env::var("AURORA_ENGINE_SOAK").map_or(5, |seconds| seconds.parse().expect("seconds"));
+    let mut options = Options::named("smollm2");
+    (options.max_streams, options.max_queue) = (8, 24);
+    options.kv_bytes = 64 << 20;
+    let engine = Engine::load(path, options).expect("it loaded before");
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let half = end - Duration::from_secs(seconds) / 2;
+    let before = resident();
+    let (asked, whole) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (mut first, mut second) = (0, 0);
+    std::thread::scope(|scope| {
+        for client in 0..24_u64 {
+            let (engine, asked, whole) = (&engine, &asked, &whole);
+            scope.spawn(move || {
+                let mut random = client;
+                let mut draw = |below: u64| {
+                    random = random
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1_442_695_040_888_963_407);
+                    (random >> 33) % below
+                };
+                while Instant::now() < end {
+                    let words = "The keeper counted ships. ".repeat(draw(40) as usize);
+                    let request = ChatRequest {
+                        messages: vec![Message::text(Role::User, format!("{} {words}", draw(5)))],
+                        max_tokens: Some(1 + draw(40) as u32),
+                        ..ChatRequest::default()
+                    };
+                    let mut generation = begin_soon(engine, &request);
+                    asked.fetch_add(1, Ordering::Relaxed);
+                    let drop_after = if draw(2) == 0 { draw(20) } else { u64::MAX };
+                    let mut updates = 0;
+                    while updates < drop_after
+                        && let Some(update) = generation.blocking_next()
+                    {
+                        updates += 1;
+                        if let Update::End(end) = update {
+                            assert!(end.finish_reason.is_some(), "{end:?}");
+                            whole.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                }
+            });
+        }
+        while Instant::now() < end {
+            let most = if Instant::now() < half {
+                &mut first
+            } else {
+                &mut second
+            };
+            *most = resident().max(*most);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
+    println!(
+        "  {} requests, {} whole; {before} MB before, at most {first} in the first half, {second} in the second",
+        asked.into_inner(),
+        whole.into_inner()
+    );
+    // Keys and values, and 64 MB for the rows of a step and what the allocator holds on to.
+    assert!(first.max(second) <= before + 64 + 64, "memory grows");
+    for _ in 0..2 {
+        let all: Vec<_> = (0..32)
+            .map(|_| begin_soon(&engine, &long("Who is there?")))
+            .collect();
+        assert!(matches!(
+            engine.generate(&long("And you?")),
+            Err(Refusal::Busy { .. })
+        ));
+        drop(all);
+    }
+}
+
+/// Begins an answer as soon as those that were dropped have given back their places.
+fn begin_soon(engine: &Engine, request: &ChatRequest) -> Generation {
+    let patience = Instant::now() + Duration::from_secs(30);
+    loop {
+        match engine.generate(request) {
+            Ok(generation) => return generation,
+            Err(Refusal::Busy { .. }) if Instant::now() < patience => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Err(refusal) => panic!("{refusal}"),
+        }
+    }
+}
+
+/// A request whose answer does not end before its limit.
+fn long(question: &str) -> ChatRequest {
+    // SmolLM2's tokens that end an answer.
+    let never = [0, 2].map(|id| (id, -100.0));
+    ChatRequest {
+        messages: vec![Message::text(Role::User, question)],
+        max_tokens: Some(400),
+        logit_bias: never.into_iter().collect(),
+        ..ChatRequest::default()
+    }
+}
+
+/// Memory of this process, in MB; 0 where the system does not say.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok())
+        .map_or(0, |kilobytes| kilobytes / 1024)
 }
 
 /// A whole answer and its finish reason.

@@ -1,6 +1,7 @@
 //! One request on its way: how much of it was fed, and what comes next.
 
 use super::{AHEAD, FEW, Job, Piece, Sink};
+use crate::generation::Progress;
 use crate::model::{Logits, Run, Shape};
 
 /// A request that waits or runs.
@@ -15,6 +16,8 @@ pub(super) struct Sequence {
     pub(super) bulk: usize,
     /// How many tokens the model has read.
     pub(super) fed: usize,
+    /// How many it did not have to read, because another sequence had.
+    taken_over: usize,
     /// The model's sequence, once it runs.
     pub(super) slot: usize,
     /// When it was last fed a piece of its prompt.
@@ -32,6 +35,7 @@ impl Sequence {
             capacity: job.capacity,
             bulk: if prompt >= bulk { prompt } else { 0 },
             fed: 0,
+            taken_over: 0,
             slot: 0,
             turn: 0,
         }
@@ -40,6 +44,20 @@ impl Sequence {
     /// Whether it needs but the row of its last token.
     pub(super) fn is_answering(&self) -> bool {
         self.fed >= self.prompt && self.fed + 1 == self.tokens.len()
+    }
+
+    /// Holds the first `fed` tokens now, as another sequence had read them.
+    pub(super) fn take_over(&mut self, fed: usize) {
+        self.taken_over += fed.saturating_sub(self.fed);
+        self.fed = fed;
+    }
+
+    /// Has the next token chosen.
+    pub(super) fn advance(&mut self, logits: &mut [f32]) -> Progress {
+        if self.tokens.len() == self.prompt {
+            self.sink.begin(self.taken_over);
+        }
+        self.sink.advance(logits)
     }
 
     /// How many pages it is about to need, its own if it shares none.

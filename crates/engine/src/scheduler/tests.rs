@@ -150,6 +150,7 @@ fn the_same_prompt_again_is_read_from_its_last_token() {
     finish(&mut scheduler);
     assert_eq!(read(&scheduler), 526);
     assert_eq!(first.tokens(), again.tokens());
+    assert_eq!((first.taken_over(), again.taken_over()), (Some(0), Some(524)));
 }
 
 #[test]
@@ -165,6 +166,7 @@ fn the_longest_common_beginning_wins() {
     let asked = ask(&mut scheduler, &with(300, 5), 3);
     finish(&mut scheduler);
     assert_eq!(read(&scheduler) - before, 50);
+    assert_eq!(asked.taken_over(), Some(300));
     assert_eq!(asked.tokens(), answer(&with(300, 5), 3, BULK));
 }
 
@@ -336,7 +338,9 @@ fn a_thousand_requests_leave_nothing_behind() {
         if scheduler.is_idle() && draw(2) == 0 {
             scheduler.rest(&|| false);
         }
-        check(&scheduler);
+        if draw(16) == 0 {
+            check(&scheduler);
+        }
         scheduler.model.steps.clear();
         open.retain(|(prompt, limit, asked)| {
             let done = asked.tokens().len() == *limit;
@@ -347,12 +351,13 @@ fn a_thousand_requests_leave_nothing_behind() {
             !done
         });
     }
+    check(&scheduler);
     assert!(open.is_empty());
     assert!(whole > 100, "{whole} were not cancelled");
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     /// Whatever runs beside it, whatever is kept, and however little memory there is: the same answer.
     #[test]

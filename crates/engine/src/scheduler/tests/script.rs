@@ -1,7 +1,7 @@
 //! A model made of a hash, and requests that write down what they get.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, Result, corrupt};
@@ -159,16 +159,37 @@ pub(super) fn answer(prompt: &[u32], limit: usize, bulk: usize) -> Vec<u32> {
 }
 
 /// What a request got.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Asked {
     pub(super) cancelled: Arc<AtomicBool>,
     pub(super) failed: Arc<AtomicBool>,
+    /// Tokens taken over, or `NEVER`.
+    began: Arc<AtomicUsize>,
     tokens: Arc<Mutex<Vec<u32>>>,
+}
+
+const NEVER: usize = usize::MAX;
+
+impl Default for Asked {
+    fn default() -> Self {
+        Self {
+            cancelled: Arc::default(),
+            failed: Arc::default(),
+            began: Arc::new(AtomicUsize::new(NEVER)),
+            tokens: Arc::default(),
+        }
+    }
 }
 
 impl Asked {
     pub(super) fn tokens(&self) -> Vec<u32> {
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many of the prompt's tokens were taken over, once it was read.
+    pub(super) fn taken_over(&self) -> Option<usize> {
+        let began = self.began.load(Ordering::Relaxed);
+        (began != NEVER).then_some(began)
     }
 
     pub(super) fn cancel(&self) {
@@ -187,7 +208,13 @@ impl Sink for Limited {
         self.asked.cancelled.load(Ordering::Relaxed)
     }
 
+    fn begin(&mut self, taken_over: usize) {
+        let before = self.asked.began.swap(taken_over, Ordering::Relaxed);
+        assert_eq!(before, NEVER, "it is said once");
+    }
+
     fn advance(&mut self, logits: &mut [f32]) -> Progress {
+        assert!(self.asked.taken_over().is_some(), "it is said first");
         let token = crate::text::best(logits);
         let mut tokens = self.asked.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         tokens.push(token);
