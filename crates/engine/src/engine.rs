@@ -14,10 +14,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::generation::{Generation, Place, generation};
 use crate::gguf::Gguf;
 use crate::model::Model;
-use crate::nn::{Candle, Llama, Pool};
+use crate::nn::{Candle, Llama, Pool, context_bytes, pages_of};
 use crate::scheduler::{Job, Scheduler, sequences};
 use crate::text::{Sampler, Stops, Template, Tokenizer};
 use crate::worker::{self, Answer};
+
+/// Keys and values that are kept beside those of running requests, unless a setting says otherwise.
+const KEEP_BYTES: usize = 256 << 20;
+/// What a single request may take at most, unless a setting says otherwise.
+const MOST_BYTES: usize = 2 << 30;
 
 /// How to run a model. Build it with `..Options::default()`.
 #[derive(Clone, Debug)]
@@ -31,10 +36,11 @@ pub struct Options {
     pub threads: Option<usize>,
     /// Requests that may wait besides, 64 by default; more are refused as [`Refusal::Busy`].
     pub max_queue: usize,
-    /// Bytes that the keys and values of all requests may take, 256 MiB by default. SmolLM2 takes 23 KB a token. What
-    /// finished requests have left is kept within it for those that begin with the same text. A prompt and its answer
-    /// together can be no longer than fits.
-    pub kv_bytes: usize,
+    /// Bytes that the keys and values of all requests may take; SmolLM2 takes 23 KB a token. What finished requests have
+    /// left is kept within it for those that begin with the same text. A prompt and its answer together can be no longer
+    /// than fits. By default 256 MiB, or a whole context if that takes more, but no more than 2 GiB; of which 256 MiB
+    /// are used to keep what has finished.
+    pub kv_bytes: Option<usize>,
 }
 
 impl Default for Options {
@@ -44,7 +50,7 @@ impl Default for Options {
             threads: None,
             max_streams: 8,
             max_queue: 64,
-            kv_bytes: 256 << 20,
+            kv_bytes: None,
         }
     }
 }
@@ -125,12 +131,11 @@ impl Engine {
         let pool = Arc::new(Pool::new(options.threads)?);
         let max_streams = options.max_streams.max(1);
         let threads = pool.threads();
-        let model = Candle::new(
-            Arc::clone(&weights),
-            pool,
-            sequences(max_streams),
-            options.kv_bytes,
-        );
+        let kv_bytes = options
+            .kv_bytes
+            .unwrap_or_else(|| context_bytes(&weights).clamp(KEEP_BYTES, MOST_BYTES));
+        let keep = pages_of(&weights, options.kv_bytes.unwrap_or(KEEP_BYTES));
+        let model = Candle::new(Arc::clone(&weights), pool, sequences(max_streams), kv_bytes);
         let shape = model.shape();
         let stem = || {
             path.file_stem()
@@ -147,7 +152,7 @@ impl Engine {
         // Unbounded in type, bounded in fact: a job needs a place, and there are max_jobs of them.
         let (sender, jobs) = channel();
         let called = Arc::new(AtomicBool::new(false));
-        let scheduler = Scheduler::new(model, max_streams);
+        let scheduler = Scheduler::new(model, max_streams, keep);
         let thread = std::thread::Builder::new()
             .name("aurora-engine".to_owned())
             .spawn({

@@ -69,6 +69,8 @@ pub(crate) struct Scheduler<M> {
     /// In the order they were let in.
     running: Vec<Sequence>,
     kept: Kept,
+    /// Finished sequences are kept while no more pages than this are taken by all.
+    keep: usize,
     /// Sequences of the model that nobody uses.
     free: Vec<usize>,
     /// Counts steps, so that prompts take turns.
@@ -90,8 +92,9 @@ pub(crate) fn sequences(max_streams: usize) -> usize {
 }
 
 impl<M: Model> Scheduler<M> {
-    /// Nothing runs yet. The model holds [`sequences`] of `max_streams`.
-    pub(crate) fn new(model: M, max_streams: usize) -> Self {
+    /// Nothing runs yet. The model holds [`sequences`] of `max_streams`; what has finished is kept as long as no more than
+    /// `keep` pages are taken.
+    pub(crate) fn new(model: M, max_streams: usize, keep: usize) -> Self {
         let shape = model.shape();
         debug_assert!(shape.sequences >= sequences(max_streams), "a slot for each");
         Self {
@@ -101,6 +104,7 @@ impl<M: Model> Scheduler<M> {
             waiting: VecDeque::new(),
             running: Vec::new(),
             kept: Kept::default(),
+            keep,
             free: (0..shape.sequences).rev().collect(),
             now: 0,
         }
@@ -144,7 +148,7 @@ impl<M: Model> Scheduler<M> {
         let rows = BESIDE_ANSWERS.min(kept.tokens.len() - kept.read);
         let (slot, position) = (kept.slot, kept.read);
         let need = self.new_pages(position, rows);
-        while self.model.pages_taken() + need > self.shape.pages {
+        while self.model.pages_taken() + need > self.shape.pages.min(self.keep) {
             if !self.evict(Some(slot)) {
                 self.kept.give_up(slot);
                 return true;
@@ -360,6 +364,7 @@ impl<M: Model> Scheduler<M> {
             self.evict(None);
         }
         self.kept.push(entry);
+        while self.model.pages_taken() > self.keep && self.evict(None) {}
     }
 
     /// Gives up the sequence that was kept and is longest unused, but for one. False: there is none.

@@ -261,7 +261,7 @@ fn soak(_: &Evaluator, path: &Path) {
     let seconds = std::env::var("AURORA_ENGINE_SOAK").map_or(5, |seconds| seconds.parse().expect("seconds"));
     let mut options = Options::named("smollm2");
     (options.max_streams, options.max_queue) = (8, 24);
-    options.kv_bytes = 64 << 20;
+    options.kv_bytes = Some(64 << 20);
     let engine = Engine::load(path, options).expect("it loaded before");
     let end = Instant::now() + Duration::from_secs(seconds);
     let half = end - Duration::from_secs(seconds) / 2;

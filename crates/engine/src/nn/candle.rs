@@ -22,7 +22,7 @@ pub(crate) struct Candle {
 impl Candle {
     /// A model for so many sequences, whose keys and values take at most `kv_bytes`, or a page if that is more.
     pub(crate) fn new(weights: Arc<Llama>, pool: Arc<Pool>, sequences: usize, kv_bytes: usize) -> Self {
-        let pages = (kv_bytes / KvStore::page_bytes(weights.config())).max(1);
+        let pages = pages_of(&weights, kv_bytes);
         let store = KvStore::new(weights.config(), sequences, pages);
         Self {
             weights,
@@ -38,6 +38,20 @@ impl Candle {
         let bytes = sequences * tokens.div_ceil(PAGE) * KvStore::page_bytes(weights.config());
         Self::new(weights, pool, sequences, bytes)
     }
+}
+
+/// Bytes that the keys and values of a whole context take.
+pub(crate) fn context_bytes(weights: &Llama) -> usize {
+    let config = weights.config();
+    config
+        .context
+        .div_ceil(PAGE)
+        .saturating_mul(KvStore::page_bytes(config))
+}
+
+/// How many pages so many bytes are, but one at least.
+pub(crate) fn pages_of(weights: &Llama, bytes: usize) -> usize {
+    (bytes / KvStore::page_bytes(weights.config())).max(1)
 }
 
 impl Model for Candle {

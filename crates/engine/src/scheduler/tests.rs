@@ -301,6 +301,23 @@ fn what_is_kept_makes_room_the_longest_unused_first() {
 }
 
 #[test]
+fn what_is_kept_takes_no_more_than_is_to_be_kept() {
+    let mut scheduler = script(2, 8, 1000, BULK);
+    scheduler.keep = 30;
+    for seed in 1..6 {
+        // 13 pages with its answer, of which 12 are kept.
+        ask(&mut scheduler, &prompt(seed, 96), 2);
+        finish(&mut scheduler);
+        assert!(scheduler.model.pages_taken() <= 30);
+    }
+    assert_eq!(scheduler.kept.len(), 2);
+    let large = ask(&mut scheduler, &prompt(9, 2000), 3);
+    finish(&mut scheduler);
+    assert_eq!(large.tokens(), answer(&prompt(9, 2000), 3, BULK));
+    assert_eq!(scheduler.model.pages_taken(), 0, "more than is to be kept");
+}
+
+#[test]
 fn a_step_that_fails_ends_those_in_it_and_no_other() {
     let mut scheduler = script(1, 8, 1000, BULK);
     let failing = ask(&mut scheduler, &prompt(1, 20), 5);

@@ -180,7 +180,7 @@ fn answers_that_do_not_fit_into_memory_together_come_one_after_the_other() {
     let folder = Folder::new();
     let mut options = Options::named("tiny");
     // Two blocks with two heads of 16 keys and 16 values: 256 bytes a token, so the context fits once and a half.
-    options.kv_bytes = 256 * 512 * 3 / 2;
+    options.kv_bytes = Some(256 * 512 * 3 / 2);
     let path = folder.model(GgmlDType::Q8_0);
     let small = Engine::load(&path, options.clone()).expect("the tiny model loads");
     assert_eq!(small.info().context, CONTEXT as usize);
@@ -201,7 +201,7 @@ fn answers_that_do_not_fit_into_memory_together_come_one_after_the_other() {
         let expected = collect(large.generate(request).expect("a valid request"));
         assert_eq!(collect(generation).text, expected.text);
     }
-    options.kv_bytes = 256 * 100;
+    options.kv_bytes = Some(256 * 100);
     let tiny = Engine::load(&path, options).expect("the tiny model loads");
     assert_eq!(tiny.info().context, 96, "whole pages of 32 tokens");
     assert!(matches!(

@@ -46,7 +46,7 @@ pub(super) fn script(max_streams: usize, page: usize, pages: usize, bulk: usize)
         steps: Vec::new(),
         fails: None,
     };
-    Scheduler::new(model, max_streams)
+    Scheduler::new(model, max_streams, pages)
 }
 
 impl Script {
