@@ -207,6 +207,7 @@ impl<'a> Chat<'a> {
             Slash::File(Some(path)) => {
                 // What cannot be read is told now, and not when the prompt is written.
                 prompt::with_files("", std::slice::from_ref(&path))?;
+                self.remark(&format!("{} goes with the next prompt", path.display()));
                 self.files.push(path);
             }
             Slash::Undo => match self.conversation.undo() {
@@ -252,6 +253,7 @@ impl<'a> Chat<'a> {
     fn set_system(&mut self, text: &str) -> Result<()> {
         if text == "-" {
             self.conversation.set_system(None);
+            self.remark("no system prompt from now on");
             return Ok(());
         }
         let flags = Common {
@@ -260,6 +262,7 @@ impl<'a> Chat<'a> {
         };
         let system = roles::system(&flags, &self.env)?;
         self.conversation.set_system(system.as_deref());
+        self.remark("the system prompt from now on");
         Ok(())
     }
 

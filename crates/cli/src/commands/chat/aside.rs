@@ -48,8 +48,10 @@ impl Chat<'_> {
             let name = format!("{}{}", known.name, known.usage);
             let _ = writeln!(text, "/{name:width$}  {}", known.help);
         }
-        text += "Alt-Enter, or a backslash at the end of a line, begins another line; so does \"\"\" until the next one.\n\
-                 Ctrl-C stops an answer and keeps it. // at the beginning asks the model about something with a slash.\n";
+        text += "Alt-Enter, or a backslash at a line's end, begins another line.\n\
+                 What stands from \"\"\" to the next \"\"\" is one prompt.\n\
+                 Ctrl-C stops an answer and keeps it.\n\
+                 // at the beginning asks the model about something with a slash.\n";
         console::tell_raw(&text);
         Ok(())
     }
