@@ -1,6 +1,10 @@
 //! One connection: HTTP/1.1 by hyper, but for event streams, with a bound on everything a client can make the server hold
 //! or wait for.
 //!
+//! A client that closes its sending half has left, as far as anybody can tell, and so it is taken, by hyper and while an
+//! event stream is sent: only who keeps a connection whole gets an answer. A stream's producer is told as for any other
+//! reader that leaves, and the stream can be resumed.
+//!
 //! While an event stream is sent, hyper is not there (see `sending`). What it has read of the next request by then, it gets
 //! back afterwards.
 

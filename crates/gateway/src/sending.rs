@@ -27,6 +27,9 @@ const MAX_KEPT: usize = 1024;
 
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
+const CLOSE: &[u8] = b"connection: close\r\n";
+const END_OF_HEAD: &[u8] = b"\r\n";
+
 /// How a response of unknown length has to be written for its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Manner {
@@ -80,9 +83,12 @@ impl Sending {
         self.manner.keep_alive
     }
 
-    /// Lets no other request come after this response.
+    /// Lets no other request come after this response. Its head says so: to be told before any of it is written.
     pub(crate) fn close_after(&mut self) {
-        self.manner.keep_alive = false;
+        if std::mem::replace(&mut self.manner.keep_alive, false) {
+            let end = self.out.len() - END_OF_HEAD.len();
+            self.out.splice(end..end, CLOSE.iter().copied());
+        }
     }
 
     /// Writes what there is, as far as the socket takes it, and is ready after the last byte.
@@ -166,6 +172,8 @@ fn frame(out: &mut Vec<u8>, data: usize, is_last: bool) -> usize {
     at
 }
 
+/// A client of HTTP/1.0 reads HTTP/1.1 here too: a server names the highest version of its own (RFC 9110 §2.5). What that
+/// client would not understand, chunks and a connection that stays, it is not sent. hyper writes the client's version.
 fn write_head(head: &Response<()>, manner: Manner, now: SystemTime) -> Vec<u8> {
     let status = head.status();
     let reason = status.canonical_reason().unwrap_or_default();
@@ -181,11 +189,11 @@ fn write_head(head: &Response<()>, manner: Manner, now: SystemTime) -> Vec<u8> {
     if manner.chunked {
         field("transfer-encoding", b"chunked");
     }
-    if !manner.keep_alive && !says_close(head.headers()) {
-        field("connection", b"close");
-    }
     field("date", httpdate::fmt_http_date(now).as_bytes());
-    out.extend_from_slice(b"\r\n");
+    if !manner.keep_alive && !says_close(head.headers()) {
+        out.extend_from_slice(CLOSE);
+    }
+    out.extend_from_slice(END_OF_HEAD);
     out
 }
 
@@ -261,8 +269,8 @@ mod tests {
         );
         assert_eq!(
             write(manner(Method::POST, Version::HTTP_10, "")),
-            "HTTP/1.1 200 OK\r\nx-stream-id: abc\r\nconnection: close\r\n\
-             date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n"
+            "HTTP/1.1 200 OK\r\nx-stream-id: abc\r\n\
+             date: Thu, 01 Jan 1970 00:00:00 GMT\r\nconnection: close\r\n\r\n"
         );
     }
 

@@ -34,6 +34,25 @@ async fn answers_under_way_may_finish() {
 }
 
 #[tokio::test]
+async fn a_stream_that_begins_while_the_server_drains_says_that_it_is_the_last() {
+    let mut gateway = Gateway::start(Options::default()).await;
+    let mut client = gateway.client().await;
+    client.chat(&prompt(true)).await;
+    let job = gateway.job().await;
+    gateway.stop();
+    // The connection hears of the stop at the same time, and before the answer begins.
+    soon(async { while TcpStream::connect(gateway.addr).await.is_ok() {} }).await;
+    let feed = job.run();
+    feed.text("late").await;
+    feed.finish().await;
+    let answer = client.rest().await;
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    assert!(head.contains("\r\nconnection: close"), "{head}");
+    assert!(body.contains("late") && body.ends_with("0\r\n\r\n"), "{body}");
+    soon(gateway.running).await.expect("the server ends well");
+}
+
+#[tokio::test]
 async fn what_outlives_the_drain_limit_is_ended_honestly() {
     let mut gateway = Gateway::start(Options {
         drain: Duration::from_millis(50),
