@@ -18,6 +18,7 @@ enum Kind {
     Internal,
     Usage,
     Config,
+    Output,
     Stdout,
     StdoutClosed,
 }
@@ -48,6 +49,14 @@ impl Problem {
         }
     }
 
+    /// A file that was asked for, and could be written at first, cannot be written any more: the disk is full.
+    pub(crate) fn output(message: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Output,
+            message: message.into(),
+        }
+    }
+
     /// Writing to stdout failed. That the reader left is no news to anybody, so it has no message; what was not
     /// delivered is not complete, so the exit code is that of a cancelled run.
     pub(crate) fn stdout(error: &std::io::Error) -> Self {
@@ -66,7 +75,7 @@ impl Problem {
     /// The exit code (design: 1 ours, 2 usage, 3 configuration, 130 cancelled).
     pub(crate) fn exit_code(&self) -> u8 {
         match self.kind {
-            Kind::Internal | Kind::Stdout => 1,
+            Kind::Internal | Kind::Output | Kind::Stdout => 1,
             Kind::Usage => 2,
             Kind::Config => 3,
             Kind::StdoutClosed => 130,
@@ -79,6 +88,7 @@ impl Problem {
             Kind::Internal => Some("internal"),
             Kind::Usage => Some("usage"),
             Kind::Config => Some("config"),
+            Kind::Output => Some("output"),
             Kind::Stdout | Kind::StdoutClosed => None,
         }
     }

@@ -1,63 +1,94 @@
 //! A file that is there whole or not at all: what comes is written beside it, as `FILE.partial`, and takes its name once
 //! it is complete.
 //!
-//! Written as it comes, so not even a crash costs what had come. What is not complete stays under the other name.
+//! Written as it comes, so not even a crash costs what had come. What is not complete stays under the other name. Only one
+//! program writes at a time: the other name is locked meanwhile. What is no regular file, a device or a pipe, cannot be
+//! replaced and is written as it comes.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use aurora_chat::Verdict;
 
 use crate::problem::{Problem, Result};
 
+/// How many links are followed to the file they lead to, as on Linux.
+const LINKS: usize = 40;
+
+/// How often a file is opened that is renamed or removed at that very moment.
+const TRIES: usize = 16;
+
 /// A file on its way.
 #[derive(Debug)]
 pub(crate) struct Partial {
     target: PathBuf,
-    path: PathBuf,
     file: File,
-    /// Whether `path` was not there before.
-    is_new: bool,
+    /// Where it is written until it is complete; `None` if it is written through.
+    beside: Option<Beside>,
+    /// Whether anything may have been written, be it in vain.
+    touched: bool,
     bytes: u64,
     lines: u64,
     /// Whether the last line has its line feed.
     closed: bool,
 }
 
+/// The other name.
+#[derive(Debug)]
+struct Beside {
+    path: PathBuf,
+    /// Whether the file was not there before.
+    is_new: bool,
+}
+
 impl Partial {
     /// Makes sure that the file can be written, and changes nothing yet: what an earlier run left is kept until there
-    /// is something to take its place.
+    /// is something to take its place. Waits for the reader of a named pipe.
     ///
     /// # Errors
-    /// It cannot be written (usage).
+    /// It cannot be written, or another program is writing it (usage).
     pub(crate) fn open(target: &Path) -> Result<Self> {
         let wrong =
             |what: &dyn std::fmt::Display| Problem::usage(format!("--output {}: {what}", target.display()));
-        if target.is_dir() {
-            return Err(wrong(&"is a folder; name a file in it"));
-        }
-        // The file a link leads to is what is meant, not the link.
-        let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
-        let mut path = target.clone().into_os_string();
+        let real = match fs::metadata(target) {
+            Ok(there) if there.is_dir() => return Err(wrong(&"is a folder; name a file in it")),
+            Ok(there) if !there.is_file() => {
+                let file = OpenOptions::new().write(true).open(target);
+                return Ok(Self::new(
+                    target.to_owned(),
+                    file.map_err(|error| wrong(&error))?,
+                    None,
+                ));
+            }
+            // The file a link leads to is what is meant, not the link.
+            Ok(_) => fs::canonicalize(target),
+            Err(error) if error.kind() == ErrorKind::NotFound => led_to(target),
+            Err(error) => Err(error),
+        };
+        let real = real.map_err(|error| wrong(&error))?;
+        let mut path = real.clone().into_os_string();
         path.push(".partial");
         let path = PathBuf::from(path);
-        let is_new = !path.exists();
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(|error| wrong(&error))?;
-        Ok(Self {
+        let (file, is_new) = claim(&path).map_err(|error| match error.kind() {
+            ErrorKind::WouldBlock => wrong(&"is being written by another aurora"),
+            _ => wrong(&format_args!("cannot write {}: {error}", path.display())),
+        })?;
+        let partial = Self::new(real, file, Some(Beside { path, is_new }));
+        partial.hide().map_err(|error| wrong(&error))?;
+        Ok(partial)
+    }
+
+    fn new(target: PathBuf, file: File, beside: Option<Beside>) -> Self {
+        Self {
             target,
-            path,
             file,
-            is_new,
+            beside,
+            touched: false,
             bytes: 0,
             lines: 0,
             closed: true,
-        })
+        }
     }
 
     /// How many bytes were written.
@@ -73,12 +104,12 @@ impl Partial {
     /// Writes what comes next.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// It cannot be written; what was written before is kept.
     pub(crate) fn write(&mut self, text: &str) -> Result<()> {
         let Some(last) = text.as_bytes().last() else {
             return Ok(());
         };
-        if self.bytes == 0 {
+        if !std::mem::replace(&mut self.touched, true) && self.beside.is_some() {
             self.file.set_len(0).map_err(|error| self.wrong(&error))?;
         }
         self.file
@@ -93,27 +124,31 @@ impl Partial {
         Ok(())
     }
 
-    /// Puts the file in its place if it is complete, flushed to the disk; otherwise keeps it beside. Says what became of
-    /// it.
+    /// Puts the file in its place if it is complete and there is anything in it, flushed to the disk; otherwise keeps it
+    /// beside. Says what became of it.
     ///
     /// # Errors
     /// It cannot be written or renamed.
     pub(crate) fn finish(mut self, verdict: Verdict) -> Result<String> {
-        if verdict != Verdict::Complete {
-            if self.bytes == 0 {
-                return Ok(format!("{} is left as it was", self.target.display()));
-            }
-            self.file.sync_all().map_err(|error| self.wrong(&error))?;
-            return Ok(format!(
-                "what came is kept in {}: {}",
-                self.path.display(),
-                self.size()
-            ));
+        let complete = verdict == Verdict::Complete;
+        if complete && !self.closed {
+            self.write("\n")?;
         }
         if self.bytes == 0 {
-            self.file.set_len(0).map_err(|error| self.wrong(&error))?;
-        } else if !self.closed {
-            self.write("\n")?;
+            return Ok(match self.beside {
+                Some(_) => format!("{} is left as it was", self.target.display()),
+                None => format!("nothing is written to {}", self.target.display()),
+            });
+        }
+        let Some(beside) = &self.beside else {
+            // What it is written to may have nothing to flush to.
+            let _ = self.file.sync_all();
+            return Ok(format!("{}: {}", self.target.display(), self.size()));
+        };
+        if !complete {
+            self.file.sync_all().map_err(|error| self.wrong(&error))?;
+            let (path, size) = (beside.path.display(), self.size());
+            return Ok(format!("what came is kept in {path}: {size}"));
         }
         if let Ok(before) = fs::metadata(&self.target) {
             // A script that could be run can be run again.
@@ -121,34 +156,129 @@ impl Partial {
         }
         self.file
             .sync_all()
-            .and_then(|()| fs::rename(&self.path, &self.target))
+            .and_then(|()| fs::rename(&beside.path, &self.target))
             .map_err(|error| self.wrong(&error))?;
         // The name is in the folder, which has to be flushed too; not every system can.
-        let folder = self
-            .target
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        let _ = File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
-        self.is_new = false;
+        let _ = File::open(folder_of(&self.target)).and_then(|folder| folder.sync_all());
         Ok(format!("{}: {}", self.target.display(), self.size()))
+    }
+
+    /// Lets nobody read what is written who may not read the file that it replaces.
+    fn hide(&self) -> io::Result<()> {
+        #[cfg(unix)]
+        if let Ok(before) = fs::metadata(&self.target) {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mut permissions = before.permissions();
+            // One that is not to be written can be replaced nevertheless, and the next run has to open this one.
+            permissions.set_mode(permissions.mode() | 0o200);
+            self.file.set_permissions(permissions)?;
+        }
+        Ok(())
     }
 
     fn size(&self) -> String {
         size(self.lines, self.bytes)
     }
 
-    fn wrong(&self, error: &std::io::Error) -> Problem {
-        Problem::internal(format!("cannot write {}: {error}", self.path.display()))
+    fn wrong(&self, error: &io::Error) -> Problem {
+        let path = self.beside.as_ref().map_or(&self.target, |beside| &beside.path);
+        let kept = if self.beside.is_some() && self.touched && !self.is_empty() {
+            "; what was written before is kept there"
+        } else {
+            ""
+        };
+        Problem::output(format!("cannot write {}: {error}{kept}", path.display()))
+    }
+
+    /// Whether the file is, whatever was counted: a write that failed may have written some.
+    fn is_empty(&self) -> bool {
+        self.file.metadata().is_ok_and(|file| file.len() == 0)
     }
 }
 
 impl Drop for Partial {
     /// Nothing came: nothing is left.
     fn drop(&mut self) {
-        if self.is_new && self.bytes == 0 {
-            let _ = fs::remove_file(&self.path);
+        if let Some(beside) = &self.beside
+            && beside.is_new
+            && self.is_empty()
+        {
+            let _ = fs::remove_file(&beside.path);
         }
     }
+}
+
+/// Opens the file of this name and locks it; says whether it was not there before.
+///
+/// # Errors
+/// [`WouldBlock`](ErrorKind::WouldBlock) where another program has the lock.
+fn claim(path: &Path) -> io::Result<(File, bool)> {
+    for _ in 0..TRIES {
+        let (file, is_new) = create(path)?;
+        match file.try_lock() {
+            // Where there are no locks, nobody can be kept from writing.
+            Ok(()) | Err(TryLockError::Error(_)) => {}
+            Err(TryLockError::WouldBlock) => return Err(ErrorKind::WouldBlock.into()),
+        }
+        // Between the two its owner may have given it its final name, or have removed it.
+        if is_at(&file, path) {
+            return Ok((file, is_new));
+        }
+    }
+    Err(ErrorKind::WouldBlock.into())
+}
+
+fn create(path: &Path) -> io::Result<(File, bool)> {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    match options.clone().create_new(true).open(path) {
+        Ok(file) => Ok((file, true)),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            // To open a pipe would wait for its reader, and what a link leads to is not ours.
+            match fs::symlink_metadata(path) {
+                Ok(there) if !there.is_file() => {
+                    Err(io::Error::other("it is in the way and no regular file"))
+                }
+                _ => options
+                    .create(true)
+                    .truncate(false)
+                    .open(path)
+                    .map(|file| (file, false)),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether this is the file of this name.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let id = |file: &fs::Metadata| (file.dev(), file.ino());
+    matches!((file.metadata(), fs::symlink_metadata(path)), (Ok(this), Ok(there)) if id(&this) == id(&there))
+}
+
+/// A file that is open keeps its name here.
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    true
+}
+
+/// Where a link leads that leads to nothing yet; a name that is no link leads to itself.
+fn led_to(name: &Path) -> io::Result<PathBuf> {
+    let mut name = name.to_owned();
+    for _ in 0..LINKS {
+        match fs::read_link(&name) {
+            Ok(next) => name = folder_of(&name).join(next),
+            Err(_) => return Ok(name),
+        }
+    }
+    Err(io::Error::other("too many links"))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 /// A size for a person, in ASCII.
@@ -158,96 +288,4 @@ pub(crate) fn size(lines: u64, bytes: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A folder that is removed with its value.
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("aurora-partial-{}-{name}", std::process::id()));
-            fs::create_dir_all(&path).unwrap();
-            Self(path)
-        }
-
-        fn names(&self) -> Vec<String> {
-            let mut names: Vec<String> = fs::read_dir(&self.0)
-                .unwrap()
-                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-                .collect();
-            names.sort();
-            names
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
-    #[test]
-    fn a_complete_file_takes_its_place_and_ends_with_a_line_feed() {
-        let folder = Folder::new("complete");
-        let target = folder.0.join("a.py");
-        fs::write(&target, "old").unwrap();
-        let mut file = Partial::open(&target).unwrap();
-        file.write("one\ntw").unwrap();
-        assert_eq!(fs::read_to_string(&target).unwrap(), "old", "not before the end");
-        file.write("o").unwrap();
-        assert_eq!((file.lines(), file.bytes()), (2, 7));
-        let told = file.finish(Verdict::Complete).unwrap();
-        assert!(told.ends_with("a.py: 2 lines, 8 bytes"), "{told}");
-        assert_eq!(fs::read_to_string(&target).unwrap(), "one\ntwo\n");
-        assert_eq!(folder.names(), ["a.py"]);
-    }
-
-    #[test]
-    fn an_incomplete_one_is_kept_beside_and_nothing_leaves_nothing() {
-        let folder = Folder::new("incomplete");
-        let target = folder.0.join("a.py");
-        drop(Partial::open(&target).unwrap());
-        let untouched = Partial::open(&target).unwrap();
-        untouched.finish(Verdict::Cancelled).unwrap();
-        assert!(folder.names().is_empty());
-
-        let mut file = Partial::open(&target).unwrap();
-        file.write("half").unwrap();
-        let told = file.finish(Verdict::Length).unwrap();
-        assert!(told.contains("a.py.partial"), "{told}");
-        drop(Partial::open(&target).unwrap());
-        assert_eq!(folder.names(), ["a.py.partial"]);
-        assert_eq!(
-            fs::read_to_string(folder.0.join("a.py.partial")).unwrap(),
-            "half",
-            "kept until there is something new"
-        );
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_link_stays_a_link_and_a_script_stays_executable() {
-        use std::os::unix::fs::{PermissionsExt as _, symlink};
-        let folder = Folder::new("link");
-        let (target, link) = (folder.0.join("run.sh"), folder.0.join("link"));
-        fs::write(&target, "old").unwrap();
-        fs::set_permissions(&target, fs::Permissions::from_mode(0o755)).unwrap();
-        symlink(&target, &link).unwrap();
-        let mut file = Partial::open(&link).unwrap();
-        file.write("new\n").unwrap();
-        file.finish(Verdict::Complete).unwrap();
-        assert_eq!(fs::read_link(&link).unwrap(), target);
-        assert_eq!(fs::read_to_string(&target).unwrap(), "new\n");
-        assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o755);
-    }
-
-    #[test]
-    fn a_folder_and_a_missing_one_are_refused() {
-        let folder = Folder::new("refused");
-        for target in [folder.0.clone(), folder.0.join("none/a.py")] {
-            let problem = Partial::open(&target).unwrap_err();
-            assert_eq!(problem.exit_code(), 2, "{problem}");
-        }
-    }
-}
+mod tests;
