@@ -32,8 +32,12 @@ pub(crate) struct CodeOnly<'a> {
     file: Option<Partial>,
     /// Whether stdout has the answer's events, text included, although the code goes to a file.
     events: bool,
+    /// The code of the answer's beginning, which an earlier run gave and the file still lacks.
+    before: String,
     /// Whether anything of the answer has come, be it code or not.
     begun: bool,
+    /// Whether any of its code was given, be it by an earlier run.
+    given: bool,
     progress_due: Duration,
     to: &'a mut Console,
 }
@@ -46,7 +50,9 @@ impl<'a> CodeOnly<'a> {
             extract: Extract::new(wanted),
             file,
             events,
+            before: String::new(),
             begun: false,
+            given: false,
             progress_due: Duration::ZERO,
             to,
         }
@@ -57,6 +63,7 @@ impl<'a> CodeOnly<'a> {
             // Prose is dropped, and yet it is what the time to the first token is about.
             self.to
                 .update(elapsed, &Update::Delta(Delta::Text(String::new())))?;
+            self.write_before()?;
         }
         let mut code = String::new();
         let beyond = self.extract.push(text, &mut code);
@@ -74,6 +81,7 @@ impl<'a> CodeOnly<'a> {
         if code.is_empty() {
             return Ok(());
         }
+        self.given = true;
         if let Some(file) = &mut self.file {
             file.write(&code)?;
             if !self.events {
@@ -94,6 +102,12 @@ impl<'a> CodeOnly<'a> {
             .map(drop)
     }
 
+    /// Not before something comes of the rest: until then, what the earlier run left is as good.
+    fn write_before(&mut self) -> Result<()> {
+        let before = std::mem::take(&mut self.before);
+        self.file.as_mut().map_or(Ok(()), |file| file.write(&before))
+    }
+
     fn warn(&mut self, elapsed: Duration, kind: &'static str, message: String) -> Result<()> {
         let notice = Notice::Warning { kind, message };
         self.to.update(elapsed, &Update::Notice(notice)).map(drop)
@@ -102,23 +116,36 @@ impl<'a> CodeOnly<'a> {
     fn end(&mut self, elapsed: Duration, mut end: End) -> Result<Option<Verdict>> {
         let mut code = String::new();
         let outcome = self.extract.finish(&mut code);
-        self.code(elapsed, code)?;
         let complete = end.verdict == Verdict::Complete;
-        match outcome {
-            Outcome::Whole => {}
-            Outcome::AsIs => {
-                if complete && self.begun {
+        if complete {
+            self.write_before()?;
+        }
+        self.code(elapsed, code)?;
+        let lack = match (outcome, self.file.as_ref().filter(|file| file.replaces())) {
+            (Outcome::Lacking(message), _) => Some(message),
+            _ if !self.given => Some("the answer has no code".to_owned()),
+            // It may be an apology, which is no reason to lose what there is.
+            (Outcome::AsIs, Some(file)) => Some(format!(
+                "the answer has no code fence, and {} is not replaced by prose",
+                file.target().display()
+            )),
+            (Outcome::AsIs, None) => {
+                if complete {
                     let message = "no code fence in the answer, which is passed on as it is";
                     self.warn(elapsed, "no_fence", message.to_owned())?;
                 }
+                None
             }
-            Outcome::More(message) => self.warn(elapsed, "more_blocks", message)?,
-            Outcome::Lacking(message) if complete => {
-                end.verdict = Verdict::Truncated;
-                end.failure = Some(Failure::new(FailureKind::UnexpectedEnd, message));
+            (Outcome::More(message), _) => {
+                self.warn(elapsed, "more_blocks", message)?;
+                None
             }
-            // The verdict says already that this is not all.
-            Outcome::Lacking(_) => {}
+            (Outcome::Whole, _) => None,
+        };
+        // Any other verdict says already that this is not all.
+        if complete && let Some(lack) = lack {
+            end.verdict = Verdict::Truncated;
+            end.failure = Some(Failure::new(FailureKind::UnexpectedEnd, lack));
         }
         let told = self
             .file
@@ -149,6 +176,15 @@ pub(crate) fn of(answer: &str, wanted: Wanted) -> std::result::Result<String, St
 impl Audience for CodeOnly<'_> {
     fn asked(&mut self, start: Start) {
         self.to.asked(start);
+    }
+
+    /// What there was of it is code or is not, as if it came now, and is not printed again.
+    fn goes_on(&mut self, before: &str) {
+        self.extract.push(before, &mut self.before);
+        self.given = !self.before.is_empty();
+        if self.file.is_none() {
+            self.extract.forget_held();
+        }
     }
 
     fn resize(&mut self, size: Size) -> Result<()> {

@@ -1,7 +1,8 @@
 //! Which part of an answer is its code: what stands inside of fences, as the markdown parser tells them (CommonMark 4.5).
 //!
 //! Code is told as soon as it is certain. Text that may turn out to be all there is, because no fence comes, is kept
-//! aside, up to [`KEPT`]. Indented code is no fence: it is too often a list that somebody indented.
+//! aside, up to [`KEPT`]. Indented code is no fence: it is too often a list that somebody indented. Line ends inside of a
+//! fence are line feeds, whatever the answer has.
 
 use std::fmt;
 use std::str::FromStr;
@@ -72,7 +73,7 @@ pub(crate) struct Extract {
     parser: Parser,
     blocks: Blocks,
     /// What may be all there is; see [`KEPT`].
-    kept: String,
+    kept: Held,
     /// There was too much to keep without any fence: what comes is passed on.
     as_is: bool,
 }
@@ -115,13 +116,21 @@ enum Inside {
 /// Code that is given only if nothing better comes.
 #[derive(Debug, Default)]
 struct Aside {
-    code: String,
+    code: Held,
     /// Whether there is any, be it empty.
     any: bool,
     /// It was too long to keep.
     too_long: bool,
     /// It was never closed.
     unclosed: bool,
+}
+
+/// Text of which it is not known yet whether it is to be given.
+#[derive(Debug, Default)]
+struct Held {
+    text: String,
+    /// How much of it, from its beginning, is not to be given in any case.
+    forgotten: usize,
 }
 
 impl Extract {
@@ -131,7 +140,7 @@ impl Extract {
             wanted,
             parser: Parser::new(Limits::default()),
             blocks: Blocks::default(),
-            kept: String::new(),
+            kept: Held::default(),
             as_is: false,
         }
     }
@@ -147,17 +156,24 @@ impl Extract {
         self.parser
             .push(text, &mut |event: Event<'_>| blocks.see(event, wanted, out));
         if self.blocks.fences() > 0 {
-            self.kept = String::new();
+            self.kept = Held::default();
             return false;
         }
-        self.kept.push_str(text);
-        self.as_is = self.kept.len() > KEPT && self.wanted.is_met_without_fence();
+        self.kept.text.push_str(text);
+        self.as_is = self.kept.text.len() > KEPT && self.wanted.is_met_without_fence();
         if self.as_is {
-            out.push_str(&std::mem::take(&mut self.kept));
-        } else if self.kept.len() > KEPT {
-            self.kept = String::new();
+            out.push_str(&self.kept.take());
+        } else if self.kept.text.len() > KEPT {
+            self.kept = Held::default();
         }
         self.as_is
+    }
+
+    /// What is kept aside by now was given before, to somebody who goes on with it: it is not given again.
+    pub(crate) fn forget_held(&mut self) {
+        for held in [&mut self.kept, &mut self.blocks.aside.code] {
+            held.forgotten = held.text.len();
+        }
     }
 
     /// The language of the code, as far as the answer or the question tells; empty if neither does.
@@ -176,7 +192,7 @@ impl Extract {
         let parser = std::mem::replace(&mut self.parser, Parser::new(Limits::default()));
         parser.finish(|event: Event<'_>| blocks.see(event, wanted, out));
         if blocks.fences() == 0 && wanted.is_met_without_fence() {
-            out.push_str(&std::mem::take(&mut self.kept));
+            out.push_str(&self.kept.take());
             return Outcome::AsIs;
         }
         blocks.outcome(wanted, out)
@@ -250,7 +266,7 @@ impl Blocks {
                 let message = "the code block without a label is larger than 1 MiB, and was not kept; ask without --lang";
                 return Outcome::Lacking(message.to_owned());
             }
-            out.push_str(&std::mem::take(&mut self.aside.code));
+            out.push_str(&self.aside.code.take());
             self.given = true;
             self.unclosed |= self.aside.unclosed;
             self.unlabelled
@@ -296,13 +312,22 @@ impl Blocks {
 
 impl Aside {
     fn push(&mut self, code: &str) {
-        if self.code.len() + code.len() > KEPT {
+        if self.code.text.len() + code.len() > KEPT {
             self.too_long = true;
-            self.code = String::new();
+            self.code = Held::default();
         }
         if !self.too_long {
-            self.code.push_str(code);
+            self.code.text.push_str(code);
         }
+    }
+}
+
+impl Held {
+    /// What is to be given of it.
+    fn take(&mut self) -> String {
+        let Self { mut text, forgotten } = std::mem::take(self);
+        text.drain(..forgotten);
+        text
     }
 }
 

@@ -91,6 +91,16 @@ impl Partial {
         }
     }
 
+    /// The file that is written in the end.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Whether a file that has something in it is replaced.
+    pub(crate) fn replaces(&self) -> bool {
+        self.beside.is_some() && fs::metadata(&self.target).is_ok_and(|there| there.len() > 0)
+    }
+
     /// How many bytes were written.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes

@@ -68,6 +68,9 @@ pub(super) fn answer(
         None => None,
     };
     let recorder = recorder.unwrap_or_else(|| conversation.answer(target.answerer()));
+    if let Some((before, _)) = &asking.rest_of {
+        audience.goes_on(before);
+    }
     let open = async move {
         let answer = source.ask(asking.request, record).await?;
         let answer = match asking.rest_of {

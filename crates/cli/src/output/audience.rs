@@ -14,6 +14,12 @@ pub(crate) trait Audience {
     /// This is asked for. Told first, and once.
     fn asked(&mut self, start: Start);
 
+    /// What comes is the rest of an answer that begins with this, which was delivered before. Told before anything comes
+    /// of it.
+    fn goes_on(&mut self, before: &str) {
+        let _ = before;
+    }
+
     /// The terminal has this size now. Told before anything that is to be written.
     ///
     /// # Errors

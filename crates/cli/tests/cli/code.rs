@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Read as _;
 
-use aurora_testkit::{Reply, Upstream, fixtures};
+use aurora_testkit::{Reply, Script, Upstream, fixtures};
 use serde_json::json;
 
 use crate::support::{Home, Run};
@@ -155,4 +155,95 @@ fn json_lines_have_the_code_as_text_and_the_stricter_verdict() {
     );
     assert_eq!(end["finish_reason"], "stop");
     assert!(home.path().join("f.partial").exists());
+}
+
+#[test]
+fn an_answer_without_code_leaves_a_file_as_it_was() {
+    let home = Home::new();
+    home.file("a.py", "precious");
+    for (texts, said) in [
+        (&[][..], "the answer has no code"),
+        (&["```\n```\n"], "the answer has no code"),
+        (&["I cannot help with that."], "not replaced by prose"),
+    ] {
+        let upstream = Upstream::start(answer(texts));
+        let url = upstream.url();
+        let run = home.run(&["code", "-e", &url, "-m", "m", "-o", "a.py", "hi"]);
+        assert_eq!(run.code, Some(7), "{texts:?} {run:?}");
+        assert!(run.err.contains(said), "{texts:?} {run:?}");
+        let left = fs::read_to_string(home.path().join("a.py")).unwrap();
+        assert_eq!(left, "precious", "{texts:?}");
+    }
+    let kept = fs::read_to_string(home.path().join("a.py.partial")).unwrap();
+    assert_eq!(kept, "I cannot help with that.");
+
+    // A file that is new is what stdout would have been.
+    let upstream = Upstream::start(answer(&["print(1)"]));
+    let url = upstream.url();
+    let run = home.run(&["code", "-e", &url, "-m", "m", "-o", "b.py", "hi"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert_eq!(
+        fs::read_to_string(home.path().join("b.py")).unwrap(),
+        "print(1)\n"
+    );
+
+    let (run, _upstream, _home) = code(answer(&[]), &[]);
+    assert_eq!((run.code, run.out.as_str()), (Some(7), ""), "{run:?}");
+}
+
+/// An answer that reaches the limit on tokens, and one that goes on with it.
+fn cut_and_rest(cut: &str, rest: &str) -> Script {
+    let reached = [
+        fixtures::text(cut),
+        fixtures::finish("length"),
+        fixtures::DONE.to_owned(),
+    ];
+    Script::sequence([Reply::sse(reached), answer(&[rest])])
+}
+
+#[test]
+fn a_file_that_was_cut_off_is_completed_with_what_was_there() {
+    for (cut, rest, code, whole) in [
+        (
+            "```py\nx = 1\nz",
+            " = 3\nprint(z)\n```\n",
+            0,
+            "x = 1\nz = 3\nprint(z)\n",
+        ),
+        ("```py\nx = 1\nz", " = 3", 7, "x = 1\nz = 3"),
+        ("```py\nx = 1\n``", "`\n", 0, "x = 1\n"),
+        ("```py\nx = 1\n```", "\nDone.", 0, "x = 1\n"),
+        ("Sure:\n\n", "```py\nx = 1\n```\n", 0, "x = 1\n"),
+        ("x = 1\n", "y = 2\n", 0, "x = 1\ny = 2\n"),
+    ] {
+        let home = Home::new();
+        let upstream = Upstream::start(cut_and_rest(cut, rest));
+        let url = upstream.url();
+        let first = home.run(&["code", "-e", &url, "-m", "m", "-o", "a.py", "hi"]);
+        assert_eq!(first.code, Some(8), "{first:?}");
+        let second = home.run(&["code", "-o", "a.py", "-c"]);
+        assert_eq!(second.code, Some(code), "{cut:?} {rest:?} {second:?}");
+        let name = if code == 0 { "a.py" } else { "a.py.partial" };
+        let left = fs::read_to_string(home.path().join(name)).unwrap();
+        assert_eq!(left, whole, "{cut:?} {rest:?}");
+        assert_eq!(home.path().join("a.py").exists(), code == 0);
+        assert_eq!(home.path().join("a.py.partial").exists(), code != 0);
+    }
+}
+
+#[test]
+fn the_rest_of_a_code_is_printed_alone_and_its_end_is_known() {
+    for (cut, rest, code, first, second) in [
+        ("```py\nx = 1\nz", " = 3\n```\n", 0, "x = 1\nz\n", " = 3\n"),
+        ("```py\nx = 1\nz", " = 3\n", 7, "x = 1\nz\n", " = 3\n"),
+        ("x = 1\n", "y = 2\n", 0, "x = 1\n", "y = 2\n"),
+    ] {
+        let home = Home::new();
+        let upstream = Upstream::start(cut_and_rest(cut, rest));
+        let url = upstream.url();
+        let run = home.run(&["code", "-e", &url, "-m", "m", "hi"]);
+        assert_eq!((run.code, run.out.as_str()), (Some(8), first), "{run:?}");
+        let run = home.run(&["code", "-c"]);
+        assert_eq!((run.code, run.out.as_str()), (Some(code), second), "{run:?}");
+    }
 }

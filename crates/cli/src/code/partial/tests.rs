@@ -98,6 +98,7 @@ fn nothing_to_write_leaves_a_complete_file_as_it_was() {
     let target = folder.0.join("a.py");
     fs::write(&target, "precious").unwrap();
     let file = Partial::open(&target).unwrap();
+    assert!(file.replaces());
     let told = file.finish(Verdict::Complete).unwrap();
     assert!(told.contains("left as it was"), "{told}");
     assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
@@ -173,6 +174,7 @@ fn what_is_no_regular_file_is_written_through_and_stays_what_it_is() {
         move || fs::read_to_string(pipe).unwrap()
     });
     let mut file = Partial::open(&pipe).unwrap();
+    assert!(!file.replaces());
     file.write("one\ntwo").unwrap();
     file.finish(Verdict::Complete).unwrap();
     assert_eq!(reader.join().unwrap(), "one\ntwo\n");
