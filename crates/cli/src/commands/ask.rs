@@ -23,18 +23,31 @@ use crate::source::Source;
 pub(super) fn run(words: &[String], flags: &Common, env: Env) -> Result<u8> {
     delivery::with_printer(flags, env, |env, delivery, printer| {
         let system = roles::system(flags, &env)?;
-        answer(words, system.as_deref(), flags, env, delivery, printer)
+        let lead = Lead {
+            system: system.as_deref(),
+            instruction: None,
+        };
+        answer(words, lead, flags, env, delivery, printer)
     })
 }
 
-/// Asks for one answer, delivers and keeps it; returns the exit code of the verdict. The request has no system prompt
-/// but this one or, without one, that of the conversation it goes on with.
+/// What a model is told before anything that was said.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lead<'a> {
+    /// The caller's system prompt, which the conversation has from now on; without one, it is the conversation's own.
+    pub(super) system: Option<&'a str>,
+    /// What the command needs of this one answer. It stands behind the system prompt of the request, and is no part of
+    /// the conversation.
+    pub(super) instruction: Option<&'a str>,
+}
+
+/// Asks for one answer, delivers and keeps it; returns the exit code of the verdict.
 ///
 /// # Errors
 /// As [`run`].
 pub(super) fn answer(
     words: &[String],
-    system: Option<&str>,
+    lead: Lead<'_>,
     flags: &Common,
     env: Env,
     delivery: &Delivery,
@@ -60,7 +73,7 @@ pub(super) fn answer(
     let Some(prompt) = delivery.unless_stopped(move || prompt::read(&words, &files))? else {
         return delivery::cancelled(audience);
     };
-    let asking = asking(system, prompt, &mut conversation, &target, flags)?;
+    let asking = asking(lead, prompt, &mut conversation, &target, flags)?;
     // Last of all, so that no mistake above costs an older recording, and before anything is sent.
     let record = flags.record.as_deref().map(recording::create).transpose()?;
     let recorder = match &asking.rest_of {
@@ -88,7 +101,7 @@ pub(super) fn answer(
 
 /// Puts together what is asked for, and adds to the conversation what is said.
 fn asking(
-    system: Option<&str>,
+    lead: Lead<'_>,
     prompt: Option<Message>,
     conversation: &mut Conversation,
     target: &Target<'_>,
@@ -100,9 +113,18 @@ fn asking(
         ));
     }
     let mut messages = conversation.messages();
-    if let Some(system) = system {
+    if let Some(system) = lead.system {
         messages.retain(|message| message.role != Role::System);
         messages.insert(0, Message::text(Role::System, system));
+    }
+    if let Some(instruction) = lead.instruction {
+        let own = messages.first().filter(|first| first.role == Role::System);
+        let text = own.map_or_else(
+            || instruction.to_owned(),
+            |own| format!("{}\n\n{instruction}", own.plain_text()),
+        );
+        messages.retain(|message| message.role != Role::System);
+        messages.insert(0, Message::text(Role::System, text));
     }
     messages.extend(prompt.clone());
     let request = request(messages, flags)?;
@@ -114,7 +136,7 @@ fn asking(
         None => continuing::without_prompt(conversation, target, request)?,
     };
     // Nothing is kept of what could not be asked.
-    if let Some(system) = system {
+    if let Some(system) = lead.system {
         conversation.set_system(Some(system));
     }
     if let Some(prompt) = prompt {

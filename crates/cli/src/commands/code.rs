@@ -24,12 +24,28 @@ pub(super) fn run(
     env: Env,
 ) -> Result<u8> {
     delivery::with_printer(flags, env, |env, delivery, printer| {
-        let output = output.filter(|path| *path != Path::new("-"));
-        let file = output.map(Partial::open).transpose()?;
-        let instruction = instruction(wanted.lang.as_deref());
-        let system = roles::system(flags, &env)?.unwrap_or(instruction);
+        let system = roles::system(flags, &env)?;
+        let instruction = match &system {
+            Some(_) => None,
+            None => Some(instruction(wanted.lang.as_deref())),
+        };
+        let file = match output.filter(|path| *path != Path::new("-")) {
+            Some(path) => {
+                let path = path.to_owned();
+                // A named pipe has to wait for its reader.
+                let Some(file) = delivery.unless_stopped(move || Partial::open(&path))? else {
+                    return delivery::cancelled(printer);
+                };
+                Some(file)
+            }
+            None => None,
+        };
         let mut code = CodeOnly::new(wanted, file, flags.json, printer);
-        ask::answer(words, Some(&system), flags, env, delivery, &mut code)
+        let lead = ask::Lead {
+            system: system.as_deref(),
+            instruction: instruction.as_deref(),
+        };
+        ask::answer(words, lead, flags, env, delivery, &mut code)
     })
 }
 

@@ -6,6 +6,7 @@ use std::io::Read as _;
 use aurora_testkit::{Reply, Script, Upstream, fixtures};
 use serde_json::json;
 
+use crate::history::{exported, ids};
 use crate::support::{Home, Run};
 
 /// An answer of a model that explains itself, cut in the middle of everything.
@@ -246,4 +247,59 @@ fn the_rest_of_a_code_is_printed_alone_and_its_end_is_known() {
         let run = home.run(&["code", "-c"]);
         assert_eq!((run.code, run.out.as_str()), (Some(code), second), "{run:?}");
     }
+}
+
+#[test]
+fn the_instruction_is_no_part_of_the_conversation() {
+    let home = Home::new();
+    let upstream = Upstream::start(Script::sequence([
+        answer(&["Arr."]),
+        answer(&["```\nx\n```\n"]),
+        answer(&["Because."]),
+    ]));
+    let url = upstream.url();
+    for args in [
+        &["-e", &url, "-m", "m", "-s", "You are a pirate.", "hi"][..],
+        &["code", "-c", "write x"],
+        &["-c", "why"],
+    ] {
+        let run = home.run(args);
+        assert_eq!(run.code, Some(0), "{args:?} {run:?}");
+    }
+    let system = |number: usize| {
+        let request = upstream.requests()[number].json();
+        request["messages"][0]["content"].as_str().unwrap().to_owned()
+    };
+    let asked = system(1);
+    assert!(
+        asked.starts_with("You are a pirate.\n\n") && asked.contains("fenced code block"),
+        "{asked}"
+    );
+    assert_eq!(system(2), "You are a pirate.");
+    let kept = exported(&home, &ids(&home)[0]);
+    assert_eq!(kept["messages"][0]["content"], "You are a pirate.");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_written_as_it_comes_and_waited_for_no_longer_than_one_wants() {
+    let home = Home::new();
+    let pipe = home.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let upstream = Upstream::start(answer(ANSWER));
+    let url = upstream.url();
+    let args = ["code", "-e", &url, "-m", "m", "-o", "pipe", "hi"];
+    // Nobody reads, and a signal is heard nevertheless.
+    let mut waiting = home.spawn(&mut home.command(&args));
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    crate::support::kill("-INT", waiting.id());
+    waiting.wait().unwrap();
+    assert!(upstream.requests().is_empty());
+
+    let child = home.spawn(&mut home.command(&args));
+    assert_eq!(fs::read_to_string(&pipe).unwrap(), "print(1)\n\nprint(2)\n");
+    let run = Run::of(child.wait_with_output().unwrap());
+    assert_eq!((run.code, run.out.as_str()), (Some(0), ""), "{run:?}");
+    assert!(!home.path().join("pipe.partial").exists());
 }
