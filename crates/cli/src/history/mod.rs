@@ -6,6 +6,7 @@
 //! | [`log`] | the thread that writes, and the queue before it |
 //! | [`scribe`] | what is written, as transactions |
 //! | [`store`] | what is read: list, find, search, remove |
+//! | [`snippet`] | the piece of a text that shows what was found |
 //! | [`schema`] | the file, its tables, their versions |
 //! | [`words`] | texts cut into words that can be found |
 //! | [`claim`] | who is writing an answer at the moment |
@@ -31,6 +32,7 @@ mod error;
 mod log;
 mod schema;
 mod scribe;
+mod snippet;
 pub(crate) mod store;
 mod words;
 

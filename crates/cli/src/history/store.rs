@@ -10,6 +10,7 @@ use rusqlite::{Connection, Row, Transaction, TransactionBehavior, params};
 
 use super::entry::{self, Answer, Answerer, Ending, Entry, Heading, Moment};
 use super::error::{Error, Result};
+use super::snippet::Snippets;
 use super::{claim, schema, words};
 
 /// The characters around a match in a [`Hit`].
@@ -145,7 +146,7 @@ impl Store {
         if let Err(error) = self.settle() {
             tracing::debug!(%error, "answers that were cut off are not searched");
         }
-        let found = self.matching(&query, limit).map_err(self.wrong())?;
+        let found = self.matching(&query, terms, limit).map_err(self.wrong())?;
         let mut hits = Vec::with_capacity(found.len());
         for (conversation, place, role, snippet) in found {
             let heading = self.headings("WHERE key = ?1", [conversation])?.pop();
@@ -161,7 +162,12 @@ impl Store {
     }
 
     /// The conversation, place, role and snippet of every match.
-    fn matching(&self, query: &str, limit: usize) -> rusqlite::Result<Vec<(i64, u64, Role, String)>> {
+    fn matching(
+        &self,
+        query: &str,
+        terms: &[String],
+        limit: usize,
+    ) -> rusqlite::Result<Vec<(i64, u64, Role, String)>> {
         let mut statement = self.connection.prepare(
             "SELECT m.conversation, (SELECT count(*) FROM messages e WHERE e.conversation = m.conversation \
              AND e.seq < m.seq), m.role, m.content FROM words JOIN messages m ON m.key = words.rowid \
@@ -176,10 +182,12 @@ impl Store {
                 row.get::<_, String>(3)?,
             ))
         })?;
-        let snippets = Snippets::new()?;
+        let snippets = Snippets::new(terms)?;
         rows.map(|row| {
             let (conversation, place, role, text) = row?;
-            let snippet = snippets.of(&text, query)?;
+            let snippet = snippets
+                .as_ref()
+                .map_or(Ok(String::new()), |snippets| snippets.of(&text))?;
             Ok((conversation, u64::try_from(place).unwrap_or(0), role, snippet))
         })
         .collect()
@@ -384,32 +392,6 @@ fn role(row: &Row<'_>, at: usize) -> rusqlite::Result<Role> {
 
 fn to_i64(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// Makes snippets. The index holds no text, so a text in which something was found is indexed once more, in memory: what
-/// is marked is exactly what was matched.
-struct Snippets(Connection);
-
-impl Snippets {
-    fn new() -> rusqlite::Result<Self> {
-        let connection = Connection::open_in_memory()?;
-        connection.execute_batch(
-            "CREATE VIRTUAL TABLE shown USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2')",
-        )?;
-        Ok(Self(connection))
-    }
-
-    fn of(&self, text: &str, query: &str) -> rusqlite::Result<String> {
-        self.0.execute("DELETE FROM shown", [])?;
-        self.0
-            .execute("INSERT INTO shown (text) VALUES (?1)", [words::cut(text)])?;
-        let sql = "SELECT snippet(shown, 0, ?2, ?3, '…', 24) FROM shown WHERE shown MATCH ?1";
-        let (before, after) = (MATCH.0.to_string(), MATCH.1.to_string());
-        let snippet: String = self
-            .0
-            .query_row(sql, params![query, before, after], |row| row.get(0))?;
-        Ok(snippet.replace(words::JOINT, ""))
-    }
 }
 
 #[cfg(test)]

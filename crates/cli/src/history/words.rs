@@ -26,13 +26,22 @@ pub(super) fn cut(text: &str) -> String {
 
 /// The query that finds texts with all of these words; `None` if there is no word among them.
 pub(super) fn query<'a>(words: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    joined(words, " AND ")
+}
+
+/// The query that finds texts with any of these words; `None` if there is no word among them.
+pub(super) fn any<'a>(words: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    joined(words, " OR ")
+}
+
+fn joined<'a>(words: impl IntoIterator<Item = &'a str>, by: &str) -> Option<String> {
     let terms: Vec<String> = words
         .into_iter()
         .flat_map(str::split_whitespace)
         .filter(|word| word.chars().any(char::is_alphanumeric))
         .map(term)
         .collect();
-    (!terms.is_empty()).then(|| terms.join(" AND "))
+    (!terms.is_empty()).then(|| terms.join(by))
 }
 
 /// A phrase in the query language of FTS5; its last word may go on, unless it is one character by itself.
