@@ -27,15 +27,21 @@ pub(crate) enum Error {
         known: i64,
     },
     /// The folder or the file cannot be made or read.
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {}", path.display(), reason(error))]
     File {
         /// Which.
         path: PathBuf,
         /// What the system said.
         error: io::Error,
     },
+    /// The file is a database that another program made, which this one must not touch.
+    #[error("{}: is the database of another program; it is left as it is", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
     /// SQLite refused.
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {}", path.display(), said(error))]
     Sqlite {
         /// The file.
         path: PathBuf,
@@ -89,9 +95,27 @@ impl From<Error> for Problem {
             Error::Unknown(_) | Error::Ambiguous { .. } | Error::Empty | Error::NoWord => {
                 Self::usage(error.to_string())
             }
-            Error::Newer { .. } | Error::File { .. } | Error::Sqlite { .. } => {
-                Self::config(format!("history: {error}"))
-            }
+            Error::Newer { .. }
+            | Error::Foreign { .. }
+            | Error::File { .. }
+            | Error::Sqlite { .. } => Self::config(format!("history: {error}")),
         }
+    }
+}
+
+/// What SQLite said, without the statement that it said it about, which is ours and no news to anybody.
+fn said(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        error => error.to_string(),
+    }
+}
+
+/// What the system said, in words for a person where its own are about something else.
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => "is no folder".to_owned(),
+        io::ErrorKind::IsADirectory => "is a folder, and no file".to_owned(),
+        _ => error.to_string(),
     }
 }

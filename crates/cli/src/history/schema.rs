@@ -1,7 +1,7 @@
 //! The file: where it is, who may read it, and its tables, which later versions change step by step.
 //!
 //! `PRAGMA user_version` is the number of steps that the file has been through. A file with more than this program
-//! knows is refused and not written to. Steps are never edited once released: `tests/` keeps a file of every version.
+//! knows is refused and not written to, and so is a database of another program. Steps are never edited once released: `tests/` keeps a file of every version.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -17,6 +17,9 @@ pub(super) const FILE: &str = "history.db";
 
 /// How long one statement waits for another process to finish its write. Writes take milliseconds.
 const BUSY: Duration = Duration::from_secs(2);
+
+/// `PRAGMA application_id`: "Aura" in ASCII. The number of steps alone says little, many programs have a version 1.
+const APPLICATION: i64 = 0x4175_7261;
 
 /// The steps from an empty file to the present schema.
 ///
@@ -112,7 +115,7 @@ fn connect(path: &Path, steps: &[&str]) -> Result<Connection> {
     let mut connection = Connection::open(path).map_err(&wrong)?;
     connection.busy_timeout(BUSY).map_err(&wrong)?;
     // Looked at before anything is set, since to set the journal is to write.
-    check(path, version(&connection).map_err(&wrong)?, steps)?;
+    check(path, &connection, steps)?;
     let set_up = |connection: &Connection| {
         // A reader does not wait for a writer, and a write waits for no disk: the end of this process loses nothing,
         // a loss of power perhaps the last seconds.
@@ -135,13 +138,13 @@ fn migrate(path: &Path, connection: &mut Connection, steps: &[&str]) -> Result<(
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(&wrong)?;
     // Another process may have been faster.
-    let found = version(&transaction).map_err(&wrong)?;
-    check(path, found, steps)?;
+    let found = check(path, &transaction, steps)?;
     for step in steps.iter().skip(usize::try_from(found).unwrap_or(0)) {
         transaction.execute_batch(step).map_err(&wrong)?;
     }
     transaction
-        .pragma_update(None, "user_version", known(steps))
+        .pragma_update(None, "application_id", APPLICATION)
+        .and_then(|()| transaction.pragma_update(None, "user_version", known(steps)))
         .and_then(|()| transaction.commit())
         .map_err(&wrong)
 }
@@ -150,15 +153,35 @@ fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-fn check(path: &Path, found: i64, steps: &[&str]) -> Result<()> {
-    if (0..=known(steps)).contains(&found) {
-        return Ok(());
+/// The number of steps that the file has been through, which has to be ours and not more than are known.
+fn check(path: &Path, connection: &Connection, steps: &[&str]) -> Result<i64> {
+    // In one statement, since another process may be making the file.
+    let sql = "SELECT user_version, application_id, (SELECT count(*) FROM sqlite_schema), \
+               (SELECT count(*) FROM sqlite_schema WHERE name IN ('conversations', 'messages', 'pieces', 'words')) \
+               FROM pragma_user_version, pragma_application_id";
+    let seen = |row: &rusqlite::Row<'_>| -> rusqlite::Result<(i64, i64, i64, i64)> {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    };
+    let (found, application, objects, ours) = connection.query_row(sql, [], seen).map_err(Error::of(path))?;
+    let is_ours = match application {
+        APPLICATION => true,
+        // An empty file is nobody's. The first histories have no number yet.
+        0 => objects == 0 && found == 0 || ours == 4 && found > 0,
+        _ => false,
+    };
+    if !is_ours {
+        return Err(Error::Foreign {
+            path: path.to_owned(),
+        });
     }
-    Err(Error::Newer {
-        path: path.to_owned(),
-        found,
-        known: known(steps),
-    })
+    if found > known(steps) {
+        return Err(Error::Newer {
+            path: path.to_owned(),
+            found,
+            known: known(steps),
+        });
+    }
+    Ok(found)
 }
 
 fn known(steps: &[&str]) -> i64 {
@@ -176,8 +199,10 @@ fn make_folder(folder: &Path) -> io::Result<()> {
 
 /// SQLite gives its own files beside this one the same mode.
 fn make_file(path: &Path) -> io::Result<()> {
-    if path.exists() {
-        return Ok(());
+    match fs::metadata(path) {
+        Ok(there) if there.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+        Ok(_) => return Ok(()),
+        Err(_) => {}
     }
     private(path).map(drop)
 }

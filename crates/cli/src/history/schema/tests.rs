@@ -106,6 +106,50 @@ fn a_newer_file_is_refused_and_left_alone() {
 }
 
 #[test]
+fn the_database_of_another_program_is_refused_in_a_line_and_left_alone() {
+    for sql in [
+        "CREATE TABLE conversations (name TEXT)",
+        "CREATE TABLE notes (text TEXT); PRAGMA user_version = 1",
+        "CREATE TABLE messages (text TEXT); PRAGMA application_id = 7",
+        "PRAGMA user_version = 1",
+    ] {
+        let folder = Folder::new();
+        let path = path(folder.path());
+        Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+        let before = fs::read(&path).unwrap();
+        let error = open(folder.path()).unwrap_err();
+        assert!(matches!(error, Error::Foreign { .. }), "{sql}: {error}");
+        assert_eq!(fs::read(&path).unwrap(), before, "{sql}");
+    }
+    let folder = Folder::new();
+    drop(open(folder.path()).unwrap());
+    let connection = open(folder.path()).unwrap();
+    let id: i64 = connection
+        .pragma_query_value(None, "application_id", |row| row.get(0))
+        .unwrap();
+    assert_eq!(id, APPLICATION);
+
+    // What SQLite says of a statement is said without the statement.
+    let error = connection
+        .execute_batch("SELECT 1;\nSELECT * FROM nowhere")
+        .unwrap_err();
+    let told = Error::of(Path::new("history.db"))(error).to_string();
+    assert_eq!(told, "history.db: no such table: nowhere");
+}
+
+#[test]
+fn a_folder_in_the_place_of_the_file_and_a_file_in_that_of_the_folder_are_named() {
+    let folder = Folder::new();
+    fs::create_dir(path(folder.path())).unwrap();
+    let error = open(folder.path()).unwrap_err().to_string();
+    assert!(error.ends_with("history.db: is a folder, and no file"), "{error}");
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let error = open(&file).unwrap_err().to_string();
+    assert!(error.ends_with("file: is no folder"), "{error}");
+}
+
+#[test]
 fn what_is_no_history_is_refused_and_left_alone() {
     let folder = Folder::new();
     let path = path(folder.path());
