@@ -259,13 +259,13 @@ impl Conversation {
 
     /// What went wrong with keeping it, as a sentence for a person; told once.
     pub(crate) fn trouble(&self) -> Option<String> {
-        self.writer.as_ref()?.log.trouble().map(not_kept)
+        self.writer.as_ref()?.log.trouble()
     }
 
     /// Waits until everything is written, 3 s at most; returns what went wrong, unless it was told.
     pub(crate) fn close(mut self) -> Option<String> {
         self.catch_up();
-        self.writer.take()?.close().map(not_kept)
+        self.writer.take()?.close()
     }
 
     /// Leaves with the log what it does not know. System prompts alone are no conversation.
@@ -385,10 +385,6 @@ impl Entry {
     fn message_is_empty(&self) -> bool {
         self.answer.is_some() && self.message.plain_text().is_empty()
     }
-}
-
-fn not_kept(what: String) -> String {
-    format!("this conversation is not kept: {what}")
 }
 
 /// A panic while it was held left a whole value.

@@ -167,7 +167,9 @@ impl Answer {
         let Some(ending) = &self.ending else {
             return Some(match self.is_live {
                 true => "still being written".to_owned(),
-                false => "cut off: the program that received it was ended".to_owned(),
+                false => {
+                    "cut off: the program that received it was ended, or could not keep the rest".to_owned()
+                }
             });
         };
         match ending.verdict.as_str() {

@@ -40,6 +40,9 @@ pub(crate) enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// What is to be added to is not there any more.
+    #[error("the conversation was removed meanwhile")]
+    Removed,
     /// SQLite refused.
     #[error("{}: {}", path.display(), said(error))]
     Sqlite {
@@ -97,6 +100,7 @@ impl From<Error> for Problem {
             }
             Error::Newer { .. }
             | Error::Foreign { .. }
+            | Error::Removed
             | Error::File { .. }
             | Error::Sqlite { .. } => Self::config(format!("history: {error}")),
         }

@@ -61,6 +61,8 @@ struct State {
     urgent: bool,
     /// The thread is at it.
     writing: bool,
+    /// Something was written.
+    written: bool,
     closed: bool,
     /// Nothing is kept any more.
     dead: bool,
@@ -78,6 +80,7 @@ impl Writer {
                 bytes: 0,
                 urgent: false,
                 writing: false,
+                written: false,
                 closed: false,
                 dead: false,
                 trouble: None,
@@ -212,8 +215,9 @@ impl Log {
             let mut state = self.lock();
             state.writing = false;
             state.id.clone_from(&scribe.id);
-            if let Err(error) = result {
-                self.give_up(&mut state, error.to_string());
+            match result {
+                Ok(()) => state.written = true,
+                Err(error) => self.give_up(&mut state, error.to_string()),
             }
             self.0.done.notify_all();
         }
@@ -252,7 +256,8 @@ impl Log {
         state.dead = true;
         state.queue = VecDeque::new();
         state.bytes = 0;
-        state.trouble = Some(what);
+        let since = if state.written { " from here on" } else { "" };
+        state.trouble = Some(format!("this conversation is not kept{since}: {what}"));
         self.0.done.notify_all();
         self.0.work.notify_one();
     }

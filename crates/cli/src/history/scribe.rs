@@ -93,13 +93,17 @@ impl Scribe {
     pub(super) fn write(&mut self, connection: &mut rusqlite::Connection, ops: &[Op]) -> Result<()> {
         let wrong = Error::of(&schema::path(&self.folder));
         let mut next = self.clone();
-        let mut write = || {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            ops.iter().try_for_each(|op| next.apply(&transaction, op))?;
-            next.touch(&transaction)?;
-            transaction.commit()
-        };
-        write().map_err(wrong)?;
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(&wrong)?;
+        // One that is still to be created is not there to be removed.
+        if self.conversation.is_some() && !self.touch(&transaction).map_err(&wrong)? {
+            return Err(Error::Removed);
+        }
+        ops.iter()
+            .try_for_each(|op| next.apply(&transaction, op))
+            .and_then(|()| transaction.commit())
+            .map_err(wrong)?;
         *self = next;
         Ok(())
     }
@@ -272,11 +276,12 @@ impl Scribe {
         Ok(())
     }
 
-    fn touch(&self, to: &Transaction<'_>) -> rusqlite::Result<()> {
+    /// Says when the conversation was added to; whether it is there.
+    fn touch(&self, to: &Transaction<'_>) -> rusqlite::Result<bool> {
         let mut statement = to.prepare("UPDATE conversations SET updated = ?2 WHERE key = ?1")?;
         statement
             .execute(params![self.conversation, Moment::now().0])
-            .map(drop)
+            .map(|rows| rows > 0)
     }
 
     fn key(&self, place: usize) -> rusqlite::Result<i64> {

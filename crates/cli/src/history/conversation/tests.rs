@@ -337,3 +337,28 @@ fn a_long_answer_is_not_written_again_and_again() {
     assert_eq!(conversation.close(), None);
     assert_eq!(kept(&folder)[1].message.plain_text().len(), 8 << 20);
 }
+
+#[test]
+fn a_conversation_that_is_removed_while_it_is_answered_is_not_kept_from_there_on() {
+    let folder = Folder::new();
+    let mut conversation = history(&folder).begin();
+    conversation.say(user("one"));
+    let mut recorder = conversation.answer(who());
+    feed(&mut recorder, [text("first")]);
+    eventually("it is kept", || {
+        let store = Store::open(folder.path()).unwrap();
+        store
+            .find(None)
+            .is_ok_and(|found| store.messages(&found).unwrap().len() == 2)
+    });
+    let mut store = Store::open(folder.path()).unwrap();
+    let heading = store.find(None).unwrap();
+    store.remove(&[heading]).unwrap();
+    feed(&mut recorder, [text("second"), complete()]);
+    let trouble = conversation.close().unwrap();
+    assert_eq!(
+        trouble,
+        "this conversation is not kept from here on: the conversation was removed meanwhile"
+    );
+    assert_eq!(store.list(9).unwrap(), []);
+}
