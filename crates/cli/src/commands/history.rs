@@ -78,10 +78,15 @@ pub(super) fn run(command: HistoryCommand, flags: &Common, env: Env) -> Result<u
             if all && !headings.is_empty() && !yes {
                 confirm(headings.len())?;
             }
-            store.remove(&headings)?;
+            let untidy = store.remove(&headings)?;
             match headings.as_slice() {
                 [one] => console::tell(&format!("removed {} ({})", one.id, one.title)),
                 several => console::tell(&format!("removed {} conversations", several.len())),
+            }
+            if let Some(error) = untidy {
+                console::tell(&format!(
+                    "warning: traces may be left in the file, and its space is not given back yet: {error}"
+                ));
             }
         }
     }

@@ -193,11 +193,12 @@ impl Store {
         .collect()
     }
 
-    /// Removes these conversations for good.
+    /// Removes these conversations for good. That they are gone and yet something of them may be left in the bytes of the
+    /// file, or its space is not given back, is returned: the disk is full, or another process is reading.
     ///
     /// # Errors
-    /// The file cannot be written.
-    pub(crate) fn remove(&mut self, headings: &[Heading]) -> Result<()> {
+    /// The file cannot be written, and nothing was removed.
+    pub(crate) fn remove(&mut self, headings: &[Heading]) -> Result<Option<Error>> {
         let wrong = Error::of(&schema::path(&self.folder));
         let remove = |transaction: &Transaction<'_>| {
             headings.iter().try_for_each(|heading| {
@@ -219,7 +220,7 @@ impl Store {
             }
             connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
         };
-        tidy().map_err(&wrong)
+        Ok(tidy().map_err(&wrong).err())
     }
 
     /// Folds what programs that were killed have left: pieces become text, and the text can be found.

@@ -128,10 +128,10 @@ fn what_is_removed_is_found_no_more_not_even_in_the_bytes() {
     let size = || std::fs::metadata(schema::path(folder.path())).unwrap().len();
     let mut store = Store::open(folder.path()).unwrap();
     let heading = store.find(Some(&id)).unwrap();
-    store.remove(&[heading]).unwrap();
+    assert!(store.remove(&[heading]).unwrap().is_none());
     let before = size();
     let heading = store.find(Some(&large)).unwrap();
-    store.remove(&[heading]).unwrap();
+    assert!(store.remove(&[heading]).unwrap().is_none());
     assert!(
         size() < before / 4,
         "the space is given back: {} of {before}",
