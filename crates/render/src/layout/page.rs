@@ -108,7 +108,11 @@ impl Page {
 
     /// The columns that the next row has for its text.
     pub(super) fn room(&self) -> usize {
-        let (line, _) = self.lead_of(self.levels.len(), true);
+        let (mut line, mut stop) = self.lead_of(self.levels.len(), 0);
+        while let Some(alone) = stop {
+            // That marker gets a row of its own before.
+            (line, stop) = self.lead_of(self.levels.len(), alone + 1);
+        }
         self.columns.saturating_sub(self.widths.of(line.text())).max(1)
     }
 
@@ -124,19 +128,19 @@ impl Page {
         if let Some(gap) = self.gap.take() {
             let gap = gap.min(self.levels.len());
             if self.started && self.levels[..gap].iter().all(|level| !level.fresh) {
-                let (line, _) = self.lead_of(gap, false);
+                let (line, _) = self.lead_of(gap, gap);
                 rows.push(Row::new(line.trimmed(), self.widths));
             }
         }
         self.started = true;
         loop {
-            let (line, stop) = self.lead_of(self.levels.len(), true);
+            let (line, stop) = self.lead_of(self.levels.len(), 0);
             let Some(stop) = stop else {
                 self.levels.iter_mut().for_each(|level| level.fresh = false);
                 return line;
             };
             // A marker for which there is no room in the row of its text has one of its own.
-            let (mut alone, _) = self.lead_of(stop, true);
+            let (mut alone, _) = self.lead_of(stop, 0);
             if let Kind::Item(marker) = &self.levels[stop].kind {
                 alone.push(marker, &PLAIN);
             }
@@ -148,16 +152,16 @@ impl Page {
         }
     }
 
-    /// What a row within the first containers begins with, markers included if they are wanted, and the item whose
-    /// marker found no room. Containers take half of the width at most; those deeper add nothing but their markers, as
+    /// What a row within the first containers begins with, the markers that are due from the level `marked` on included,
+    /// and the item whose marker found no room. Containers take half of the width at most; those deeper add nothing but their markers, as
     /// long as a quarter is left.
-    fn lead_of(&self, depth: usize, markers: bool) -> (Line, Option<usize>) {
+    fn lead_of(&self, depth: usize, marked: usize) -> (Line, Option<usize>) {
         let (mut line, mut used) = (Line::default(), 0);
         for (n, level) in self.levels[..depth].iter().enumerate() {
             let hangs = used + level.columns <= self.columns / 2;
             match &level.kind {
                 Kind::Quote if hangs => line.push(BAR, &DIM),
-                Kind::Item(marker) if level.fresh && markers => {
+                Kind::Item(marker) if level.fresh && n >= marked => {
                     if used + level.columns > self.columns * 3 / 4 {
                         return (line, Some(n));
                     }
