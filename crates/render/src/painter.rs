@@ -205,8 +205,9 @@ impl Painter {
             .clusters(old.line.text(), 0)
             .zip(self.widths.clusters(new.line.text(), 0));
         for (a, b) in pairs {
-            // A row that no longer goes on in the next loses its end, and with it the terminal's mark of that.
-            let loses = old.joined && !new.joined && a.end == old.line.text().len();
+            // A row that begins or ceases to go on in the next is drawn to its end: only a character that is written there
+            // lets the terminal wrap, and takes its mark of that away.
+            let loses = old.joined != new.joined && a.end == old.line.text().len();
             if a != b || b.end > same || !b.certain || loses {
                 break;
             }

@@ -78,7 +78,8 @@ fn rows(pieces: &[(String, u8)], columns: usize) -> Vec<Row> {
 
 fn pieces(most: usize) -> impl Strategy<Value = Vec<(String, u8)>> {
     // Emoji whose width terminals disagree about are not among them: this screen would be one of those that disagree.
-    let text = "[a-c ]{0,6}|[a-z]{0,50}|[日本語、]{0,12}|[ae\u{301}]{1,8}|👩|🇩🇪";
+    // Runs of one character give rows that are full and alike, of which one goes on in the next and the other does not.
+    let text = "[a-c ]{0,6}|[a-z]{0,50}|0{1,72}|[日本語、]{0,12}|[ae\u{301}]{1,8}|👩|🇩🇪";
     proptest::collection::vec((text, 0_u8..3), 0..most)
 }
 

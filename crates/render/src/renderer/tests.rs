@@ -82,6 +82,9 @@ fn text() -> impl Strategy<Value = String> {
         1 => "\\| ?[a-z日]{0,12} ?\\|[a-z ]{0,20}\\|",
         1 => Just("|a|b|\n|---|:-:|".to_owned()),
         1 => "(let|fn|//|\"|x|[a-z(){};\t]){0,90}",
+        // Rows that are full and alike, joined or not.
+        1 => (1_usize..80).prop_map(|length| "0".repeat(length)),
+        1 => (1_usize..6, prop_oneof![Just(8_usize), Just(20)]).prop_map(|(rows, columns)| "0".repeat(rows * columns - 2)),
         1 => Just(String::new()),
     ];
     proptest::collection::vec(line, 0..14).prop_map(|lines| lines.join("\n"))
@@ -115,6 +118,38 @@ proptest! {
         desk.write(Renderer::finish);
         prop_assert_eq!(desk.seen(true), once(&text, columns, rows));
     }
+}
+
+/// Draws after each piece, then ends.
+fn live<'a>(pieces: impl IntoIterator<Item = &'a str>, columns: u16, rows: u16) -> Seen {
+    let mut desk = Desk::new(columns, rows);
+    for piece in pieces {
+        desk.renderer.push(piece);
+        desk.write(Renderer::frame);
+    }
+    desk.write(Renderer::finish);
+    desk.seen(true)
+}
+
+#[test]
+fn a_full_row_that_begins_to_go_on_in_the_next_loses_nothing() {
+    for zeros in [78, 80, 158, 1118, 1200] {
+        let first = format!("```\n{}", "0".repeat(zeros));
+        let pieces = [first.as_str(), "END\n```\nafter\n"];
+        assert_eq!(live(pieces, 80, 24), once(&pieces.concat(), 80, 24), "{zeros}");
+    }
+}
+
+#[test]
+fn text_behind_a_marker_that_has_a_row_of_its_own_fits_the_screen() {
+    let text = "#  a  aaa a a\n|a|a aa |\n|| aaa  a a aa|\n✅aaaa.[a](http://a)a \n- a \n  - 1. - [x] aaa aa   aaaaaaa aa";
+    let mut desk = Desk::new(8, 3);
+    desk.renderer.push(&text[..85]);
+    desk.write(Renderer::frame);
+    desk.renderer.push(&text[85..]);
+    desk.write(Renderer::interrupt);
+    desk.write(Renderer::finish);
+    assert_eq!(desk.seen(true), once(text, 8, 3));
 }
 
 /// A screen of this width after the sample, each row with what makes it look as it does.
