@@ -17,7 +17,11 @@ mod history;
 mod inputs;
 mod logs;
 mod pace;
+#[cfg(unix)]
+mod picture;
 mod recordings;
+#[cfg(unix)]
+mod rendered;
 mod support;
 #[cfg(unix)]
 mod terminal;
