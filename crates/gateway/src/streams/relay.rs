@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use aurora_chat::{End, Failure, FailureKind};
 use aurora_streamlog::{Error, Writer};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 
 use super::footer::Footer;
 use super::live::Live;
@@ -23,10 +23,6 @@ use crate::{BoxFuture, Refusal};
 /// far less than a writer buffers.
 const PASSAGES_PER_FLUSH: usize = 256;
 const BYTES_PER_FLUSH: usize = 64 << 10;
-
-/// What comes this long after what came before is handed over at once, and not gathered: it comes at a pace, and most likely
-/// nothing comes with it. A second look would cost each such event a turn of its task.
-const APART: Duration = Duration::from_millis(5);
 
 /// How many flushes may follow each other before other tasks have their turn.
 const FLUSHES_PER_TURN: usize = 2;
@@ -50,8 +46,6 @@ pub(crate) struct Relay {
     grace: Option<Pin<Box<Sleep>>>,
     /// How many readers had come when it began.
     visits: u64,
-    /// When the source last had something.
-    came: Option<Instant>,
     /// Ready when the server ends what is left.
     ending: BoxFuture<()>,
     state: State,
@@ -135,7 +129,6 @@ impl Relay {
             absence,
             grace: None,
             visits: 0,
-            came: None,
             ending,
             state: State::Running(Log {
                 writer,
@@ -222,13 +215,6 @@ impl Relay {
         }
     }
 
-    /// Whether what comes now comes by itself.
-    fn came_apart(&mut self) -> bool {
-        let now = Instant::now();
-        let before = self.came.replace(now);
-        before.is_some_and(|before| now.saturating_duration_since(before) >= APART)
-    }
-
     fn poll_run(&mut self, cx: &mut Context<'_>, mut log: Log) -> Poll<State> {
         for _ in 0..FLUSHES_PER_TURN {
             let taken = match self.stopped(cx) {
@@ -240,13 +226,13 @@ impl Relay {
                 // An HTTP library hands over one chunk at a time, and the next only when this one was taken. So the source
                 // has another look once other tasks had their turn: chunks that came together are stored together, and
                 // leave in one write. Without it, each event of such an answer costs a write of its own.
-                Taken::Some if !self.came_apart() => {
+                Taken::Some => {
                     cx.waker().wake_by_ref();
                     self.state = State::Running(log);
                     return Poll::Pending;
                 }
                 Taken::Enough => true,
-                Taken::Some | Taken::None => false,
+                Taken::None => false,
             };
             match log.poll_flush(cx) {
                 Poll::Ready(Ok(())) if is_more => {}

@@ -1,7 +1,5 @@
 //! When a relay hands over what it has, and how long it waits for readers.
 
-use std::collections::VecDeque;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
 
@@ -12,7 +10,6 @@ use futures_util::{StreamExt, stream};
 use tokio::time::advance;
 
 use super::*;
-use crate::streams::lock;
 use crate::streams::title::Title;
 use crate::{BoxFuture, PassageStream};
 
@@ -42,20 +39,6 @@ async fn relay_of(source: PassageStream) -> (Relay, Arc<Live>, Arc<dyn aurora_st
         Box::pin(std::future::pending()),
     );
     (relay, live, log)
-}
-
-type Given = Arc<Mutex<VecDeque<Passage>>>;
-
-/// A source that has what it is given, and never ends.
-fn given() -> (Given, PassageStream) {
-    let given = Given::default();
-    let source = Arc::clone(&given);
-    let next = move |_: &mut Context<'_>| {
-        lock(&source)
-            .pop_front()
-            .map_or(Poll::Pending, |next| Poll::Ready(Some(next)))
-    };
-    (given, Box::pin(stream::poll_fn(next)))
 }
 
 /// Whether the task was woken.
@@ -136,31 +119,6 @@ async fn events_that_come_one_a_turn_are_handed_over_together() {
     assert_eq!(lengths.last(), Some(&(EVENTS as u64)));
     let (fewest, most) = (EVENTS * 2 / PASSAGES_PER_FLUSH, EVENTS / 16);
     assert!((fewest..most).contains(&lengths.len()), "{lengths:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_event_that_comes_apart_is_handed_over_in_the_same_turn() {
-    let (sender, source) = given();
-    let (mut relay, live, log) = relay_of(source).await;
-    let _reader = live.attend();
-    let mut turn = || {
-        let mut cx = Context::from_waker(Waker::noop());
-        assert!(Pin::new(&mut relay).poll(&mut cx).is_pending());
-        log.next_seq()
-    };
-    let send = |passages: Vec<Passage>| lock(&sender).extend(passages);
-    send(said(1));
-    assert_eq!(turn(), 0, "more may come with the first");
-    assert_eq!(turn(), 1);
-    for seen in 2..5 {
-        advance(APART).await;
-        send(said(1));
-        assert_eq!(turn(), seen);
-    }
-    advance(APART / 2).await;
-    send(said(1));
-    assert_eq!(turn(), 4, "it came close upon the one before");
-    assert_eq!(turn(), 5);
 }
 
 #[tokio::test(start_paused = true)]
