@@ -146,14 +146,6 @@ impl Conversation {
         }
     }
 
-    /// Gives the conversation another title.
-    pub(crate) fn rename(&mut self, title: &str) {
-        self.title = entry::title_of(title);
-        if self.created {
-            self.push(Op::Rename(self.title.clone()));
-        }
-    }
-
     /// Takes back what was said: only the first so many entries remain. An answer that is on its way is left behind.
     pub(crate) fn truncate(&mut self, length: usize) {
         let is_answered = self.live.take().is_some();

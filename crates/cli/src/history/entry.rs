@@ -149,11 +149,6 @@ impl Entry {
         let verdict = self.answer.as_ref().map(Answer::verdict);
         self.message.role == Role::Assistant && !matches!(verdict, None | Some(Some("complete" | "filtered")))
     }
-
-    /// Whether this is an answer of which nothing has come.
-    pub(crate) fn is_empty_answer(&self) -> bool {
-        self.answer.is_some() && self.message.plain_text().is_empty() && self.reasoning.is_empty()
-    }
 }
 
 impl Answer {

@@ -15,11 +15,6 @@
 //! Nothing here asks for an answer or prints one. What cannot be written is told, and costs no answer. Prompts and
 //! answers are stored as they are; keys are in neither, and an upstream's words are stored as masked as they are shown.
 
-#![cfg_attr(
-    not(test),
-    expect(dead_code, reason = "`aurora history` and `aurora chat` use the rest")
-)]
-
 use std::path::{Path, PathBuf};
 
 use crate::problem::{Problem, Result};

@@ -39,8 +39,6 @@ pub(super) enum Op {
     Lead(Option<Message>),
     /// Only the first so many messages remain.
     Truncate(usize),
-    /// The conversation has another title.
-    Rename(String),
 }
 
 /// Writes one conversation.
@@ -133,12 +131,6 @@ impl Scribe {
             Op::End(ending) => self.end(to, ending),
             Op::Lead(message) => self.lead(to, message.as_ref()),
             Op::Truncate(length) => self.truncate(to, *length),
-            Op::Rename(title) => to
-                .execute(
-                    "UPDATE conversations SET title = ?2 WHERE key = ?1",
-                    params![self.conversation, title],
-                )
-                .map(drop),
         }
     }
 
