@@ -180,7 +180,7 @@ impl Audience for CodeOnly<'_> {
 
     /// What there was of it is code or is not, as if it came now, and is not printed again.
     fn goes_on(&mut self, before: &str) {
-        self.extract.push(before, &mut self.before);
+        self.extract.go_on(before, &mut self.before);
         self.given = !self.before.is_empty();
         if self.file.is_none() {
             self.extract.forget_held();

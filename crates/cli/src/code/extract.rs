@@ -15,6 +15,9 @@ use crate::output::visible;
 /// so far is passed on as it is from there on; a block that might have been the one is not given.
 const KEPT: usize = 1 << 20;
 
+/// The longest line that is taken for a fence which is opened again, in bytes.
+const FENCE_LINE: usize = 64;
+
 /// The most languages that are named in a message; a model may invent any number.
 const NAMED: usize = 8;
 
@@ -76,12 +79,16 @@ pub(crate) struct Extract {
     kept: Held,
     /// There was too much to keep without any fence: what comes is passed on.
     as_is: bool,
+    /// The beginning of a rest, as long as it may be a fence that is open already.
+    seam: Option<String>,
 }
 
 /// What is known of the blocks.
 #[derive(Debug, Default)]
 struct Blocks {
     inside: Inside,
+    /// The label of the one that was begun last.
+    current: String,
     /// The label of the first that was given.
     label: Option<String>,
     /// How many had the label in question, or any where none is.
@@ -142,12 +149,34 @@ impl Extract {
             blocks: Blocks::default(),
             kept: Held::default(),
             as_is: false,
+            seam: None,
         }
+    }
+
+    /// Takes the beginning of an answer whose rest comes from now on, as [`Extract::push`]. A model that is asked for the
+    /// rest tends to open the fence again that it stands in: that line is no code.
+    pub(crate) fn go_on(&mut self, before: &str, out: &mut String) {
+        self.push(before, out);
+        self.seam = (self.blocks.inside != Inside::Nothing).then(String::new);
     }
 
     /// Takes the next piece of the answer and appends what is certainly code. Returns true once, where there has been
     /// too much text without a fence and the answer is passed on as it is from now on.
     pub(crate) fn push(&mut self, text: &str, out: &mut String) -> bool {
+        let Some(mut seam) = self.seam.take() else {
+            return self.read(text, out);
+        };
+        seam.push_str(text);
+        match opened_again(&seam, &self.blocks.current) {
+            Some(fence) => self.read(&seam[fence..], out),
+            None => {
+                self.seam = Some(seam);
+                false
+            }
+        }
+    }
+
+    fn read(&mut self, text: &str, out: &mut String) -> bool {
         if self.as_is {
             out.push_str(text);
             return false;
@@ -184,6 +213,9 @@ impl Extract {
 
     /// The answer is over: appends what is only certain now.
     pub(crate) fn finish(&mut self, out: &mut String) -> Outcome {
+        if let Some(seam) = self.seam.take() {
+            self.read(&seam, out);
+        }
         if self.as_is {
             return Outcome::AsIs;
         }
@@ -229,7 +261,8 @@ impl Blocks {
     }
 
     fn begin(&mut self, info: &str, wanted: &Wanted) {
-        let label = info.split([' ', '\t', ',', '{']).next().unwrap_or_default();
+        let label = label_of(info);
+        label.clone_into(&mut self.current);
         let matches = wanted
             .lang
             .as_deref()
@@ -369,6 +402,28 @@ const NAMES: &[&[&str]] = &[
     &["typescript", "ts", "tsx"],
     &["yaml", "yml"],
 ];
+
+fn label_of(info: &str) -> &str {
+    info.split([' ', '\t', ',', '{']).next().unwrap_or_default()
+}
+
+/// How much of this text, which stands inside of a fence with this label, is that fence once more; `None` if that is not
+/// known yet. One without a label is the end of the fence.
+fn opened_again(text: &str, open: &str) -> Option<usize> {
+    let fence = text.trim_start_matches(['`', '~']);
+    let marks = text.len() - fence.len();
+    let line = fence.split_once('\n').map(|(line, _)| line);
+    let may_be = line.unwrap_or(fence);
+    if fence.is_empty() && marks <= FENCE_LINE {
+        return None;
+    }
+    if marks < 3 || may_be.len() > FENCE_LINE || may_be.contains('`') {
+        return Some(0);
+    }
+    let label = label_of(line?.trim());
+    let is_same = !label.is_empty() && (open.is_empty() || same_language(open, label));
+    Some(if is_same { marks + may_be.len() + 1 } else { 0 })
+}
 
 fn same_language(wanted: &str, label: &str) -> bool {
     let (wanted, label) = (wanted.to_lowercase(), label.to_lowercase());

@@ -212,6 +212,7 @@ fn a_file_that_was_cut_off_is_completed_with_what_was_there() {
             "x = 1\nz = 3\nprint(z)\n",
         ),
         ("```py\nx = 1\nz", " = 3", 7, "x = 1\nz = 3"),
+        ("```py\nx = 1\nz", "```python\n = 3\n```\n", 0, "x = 1\nz = 3\n"),
         ("```py\nx = 1\n``", "`\n", 0, "x = 1\n"),
         ("```py\nx = 1\n```", "\nDone.", 0, "x = 1\n"),
         ("Sure:\n\n", "```py\nx = 1\n```\n", 0, "x = 1\n"),

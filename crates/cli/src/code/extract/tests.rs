@@ -132,3 +132,30 @@ fn only_what_the_answer_leaves_open_is_not_whole() {
     let (_, outcome) = first("```\na\n```\n\n```\nb");
     assert!(matches!(outcome, Outcome::More(_)), "{outcome:?}");
 }
+
+#[test]
+fn a_fence_that_the_rest_opens_again_is_no_code() {
+    for (before, rest, code) in [
+        ("```py\na", "```python\nb\n```\n", "ab\n"),
+        ("```\na\n", "```py\nb\n```\n", "a\nb\n"),
+        // These are the code's own, its end, or no fence.
+        ("```md\na\n", "```py\nb\n```\n", "a\n```py\nb\n"),
+        ("```py\na\n", "```\n", "a\n"),
+        ("```py\na\n", "```", "a\n"),
+        ("```py\na\n", "``x\n```\n", "a\n``x\n"),
+        ("```py\na\n", "```py`\n```\n", "a\n```py`\n"),
+    ] {
+        for cut in 0..=rest.len() {
+            let (mut extract, mut out) = (Extract::new(Wanted::default()), String::new());
+            extract.go_on(before, &mut out);
+            extract.push(&rest[..cut], &mut out);
+            extract.push(&rest[cut..], &mut out);
+            assert_eq!(
+                extract.finish(&mut out),
+                Outcome::Whole,
+                "{before:?} {rest:?} {cut}"
+            );
+            assert_eq!(out, code, "{before:?} {rest:?} {cut}");
+        }
+    }
+}
