@@ -1,21 +1,15 @@
 //! Running text, broken into rows by Unicode Annex 14 with the rules of East Asian typography.
 //!
 //! Where a row ends is decided once, from the text between its beginning and [`LOOKAHEAD`] characters behind what no
-//! longer fits, and from nothing else: so it does not depend on how the text came. Thai, Lao, Khmer and Burmese, which
-//! need a dictionary, break between any two clusters where a row is full.
+//! longer fits, and from nothing else: so it does not depend on how the text came.
 
-use icu_segmenter::options::LineBreakOptions;
-use icu_segmenter::{LineSegmenter, LineSegmenterBorrowed};
-
-use crate::measure::Widths;
+use crate::breaks;
+use crate::measure::{MAX_ROW, Widths};
 use crate::row::Line;
 use crate::style::{Attrs, Style};
 
 /// How many characters behind a break its place may depend on: the rules look at three at most, and at combining marks.
 const LOOKAHEAD: usize = 16;
-
-/// The longest row, in bytes: what has no width would never fill one.
-pub(crate) const MAX_ROW: usize = 4096;
 
 /// How much text is taken in before rows are taken out.
 const PIECE: usize = 1024;
@@ -78,11 +72,8 @@ impl Flow {
             None => return None,
         };
         let end = self.last_break(window, full).unwrap_or_else(|| {
-            // Nowhere to break: where the row is full, but not before its first cluster.
-            let first = widths.clusters(text, 0).next();
-            first.map_or(full, |first| {
-                full.max(first.end.min(text.floor_char_boundary(MAX_ROW)))
-            })
+            // Nowhere to break: where the row is full, or within a cluster that is wider than any row.
+            if full > 0 { full } else { widths.fits(text, width) }
         });
         self.resize();
         Some(self.line.split(end).trimmed())
@@ -111,8 +102,8 @@ impl Flow {
 
     /// The last place up to `full` where a row may end.
     fn last_break(&self, window: &str, full: usize) -> Option<usize> {
-        segmenter()
-            .segment_str(window)
+        breaks::places(window)
+            .into_iter()
             .skip(1)
             .take_while(|place| *place <= full)
             .filter(|place| *place < window.len() && !self.is_inside(*place))
@@ -128,10 +119,6 @@ impl Flow {
         };
         !self.line.text()[..place].ends_with(' ') && solid(place - 1) && solid(place)
     }
-}
-
-fn segmenter() -> LineSegmenterBorrowed<'static> {
-    LineSegmenter::new_for_non_complex_scripts(LineBreakOptions::default())
 }
 
 #[cfg(test)]
@@ -166,6 +153,8 @@ mod tests {
             ("カップのテスト", 4, &["カッ", "プの", "テス", "ト"]),
             ("abcdefghij", 4, &["abcd", "efgh", "ij"]),
             ("日本", 1, &["日", "本"]),
+            ("ᄀᄀᄀᄀᄀ", 5, &["ᄀᄀ", "ᄀᄀ", "ᄀ"]),
+            ("เก่งมาก", 3, &["เก่ง", "มาก"]),
             ("👩\u{200d}👩\u{200d}👧👍🏽", 6, &["👩\u{200d}👩\u{200d}👧", "👍🏽"]),
             ("3.14 % 10,000.5", 8, &["3.14 %", "10,000.5"]),
         ] {
@@ -202,7 +191,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_cut_gives_the_same_rows(
-            text in "([a-z]{1,9}[ -/(),.]|[日本語、。（）「」ー]{1,5}|👩\u{200d}👧|❤\u{fe0f}|e\u{301}|🇩🇪|[0-9 %$]{1,4}){0,60}",
+            text in "([a-z]{1,9}[ -/(),.]|[日本語、。（）「」ー]{1,5}|👩\u{200d}👧|ᄀ{1,30}|(👩\u{200d}){1,20}|ภ?เก่งา|❤\u{fe0f}|e\u{301}|🇩🇪|[0-9 %$]{1,4}){0,60}",
             cuts in proptest::collection::vec(0_usize..400, 0..40),
             width in 1_usize..40,
         ) {
@@ -213,7 +202,7 @@ mod tests {
             let whole = rows(&[&text], width);
             prop_assert_eq!(&rows(&pieces, width), &whole);
             for row in &whole {
-                prop_assert!(Widths::default().of(row) <= width || Widths::default().clusters(row, 0).count() == 1);
+                prop_assert!(Widths::default().of(row) <= width.max(2));
             }
             let bare = |text: &str| text.replace(' ', "");
             prop_assert_eq!(bare(&whole.concat()), bare(&text));

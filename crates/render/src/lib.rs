@@ -5,6 +5,7 @@
 //!
 //! No terminal, no clock, no I/O: sizes and frames are told, bytes are returned.
 
+mod breaks;
 mod canvas;
 pub mod event;
 mod flow;

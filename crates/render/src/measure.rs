@@ -8,6 +8,9 @@
 use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
+/// The longest row, in bytes: what has no width would never fill one.
+pub(crate) const MAX_ROW: usize = 4096;
+
 /// What a terminal does with widths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Widths {
@@ -41,17 +44,30 @@ impl Widths {
         self.clusters(text, 0).map(|cluster| cluster.columns).sum()
     }
 
+    /// How many bytes of a cluster at the text's beginning fit: one character at least, and what has no width behind it.
+    /// Any text may make a cluster that is wider than every row, and a terminal wraps within it.
+    pub(crate) fn fits(self, text: &str, width: usize) -> usize {
+        let mut columns = 0;
+        let over = text.char_indices().find(|(start, c)| {
+            columns += self.char(*c);
+            *start > 0 && columns > width || *start > MAX_ROW
+        });
+        over.map_or(text.len(), |(start, _)| start)
+    }
+
+    /// The columns of a character by itself.
+    pub(crate) fn char(self, c: char) -> usize {
+        let width = if self.ambiguous_wide {
+            c.width_cjk()
+        } else {
+            c.width()
+        };
+        width.unwrap_or(0)
+    }
+
     fn cluster(self, start: usize, text: &str) -> Cluster {
         let end = start + text.len();
-        let each = |c: char| {
-            let width = if self.ambiguous_wide {
-                c.width_cjk()
-            } else {
-                c.width()
-            };
-            width.unwrap_or(0)
-        };
-        let sum: usize = text.chars().map(each).sum();
+        let sum: usize = text.chars().map(|c| self.char(c)).sum();
         if text.chars().nth(1).is_none() {
             return Cluster {
                 start,

@@ -1,7 +1,6 @@
 //! Text with a style on every part of it, and rows made of such text.
 
-use crate::flow::MAX_ROW;
-use crate::measure::Widths;
+use crate::measure::{MAX_ROW, Widths};
 use crate::style::Style;
 
 /// Styled text within one line.
@@ -146,26 +145,36 @@ impl Row {
 
 /// Cuts what is too long for a row as a terminal does that wraps; the last row may still grow.
 pub(crate) fn cut(mut line: Line, width: usize, widths: Widths, rows: &mut Vec<Row>) -> Row {
+    let width = width.max(2);
     loop {
-        let mut columns = 0;
-        let full = widths.clusters(line.text(), 0).find(|cluster| {
-            let fits = columns + cluster.columns <= width.max(2);
-            columns += cluster.columns;
-            !fits || cluster.start > MAX_ROW
+        let (mut columns, text) = (0, line.text());
+        let over = widths.clusters(text, 0).find(|cluster| {
+            let fits = columns + cluster.columns <= width && cluster.start <= MAX_ROW;
+            columns += if fits { cluster.columns } else { 0 };
+            !fits
         });
-        let Some(full) = full else {
+        let Some(over) = over else {
             return Row {
                 line,
                 columns,
                 joined: false,
             };
         };
-        // What has no width never fills a row, and is put on the next one instead.
-        let joined = columns > width.max(2);
-        let head = line.split(full.start);
+        let end = if over.start > 0 {
+            over.start
+        } else {
+            widths.fits(text, width)
+        };
+        if end == text.len() {
+            return Row::new(line, widths);
+        }
+        let head = Row::new(line.split(end), widths);
+        // The terminal wraps where the next character finds no room. That is not so for one without width, nor for an
+        // emoji of several characters, of which some terminals would put the first ones here.
+        let next = line.text().chars().next().map_or(0, |c| widths.char(c));
         rows.push(Row {
-            joined,
-            ..Row::new(head, widths)
+            joined: head.columns + next > width,
+            ..head
         });
     }
 }
@@ -193,6 +202,32 @@ mod tests {
         }
         assert_eq!(line().trimmed().text(), "abcd");
         assert_eq!(Line::of("  ", &Style::default()).trimmed(), Line::default());
+    }
+
+    #[test]
+    fn a_cluster_wider_than_the_row_is_cut_as_a_terminal_wraps() {
+        for (text, width, expected) in [
+            (
+                "ᄀᄀᄀᄀᄀ",
+                5,
+                &[("ᄀᄀ", true), ("ᄀᄀ", true), ("ᄀ", false)][..],
+            ),
+            ("aᄀᄀᄀ", 5, &[("a", false), ("ᄀᄀ", true), ("ᄀ", false)]),
+            ("abcde", 3, &[("abc", true), ("de", false)]),
+            ("ab日", 3, &[("ab", true), ("日", false)]),
+            ("abc👍🏽", 5, &[("abc", false), ("👍🏽", false)]),
+        ] {
+            let mut rows = Vec::new();
+            let last = cut(
+                Line::of(text, &Style::default()),
+                width,
+                Widths::default(),
+                &mut rows,
+            );
+            rows.push(last);
+            let rows: Vec<(&str, bool)> = rows.iter().map(|row| (row.line.text(), row.joined)).collect();
+            assert_eq!(rows, expected);
+        }
     }
 
     #[test]
