@@ -9,13 +9,15 @@ use crate::row::Row;
 /// The most rows that are drawn before they are final.
 const TAIL: usize = 12;
 
-/// The least columns for which text is set: a quarter of them is room for any character.
+/// The least columns for which text is set: a quarter of them is room for any character. On a terminal with less, which
+/// wraps the rows in its own way, nothing is drawn before it is final, and so nothing is ever drawn over.
 const NARROW: usize = 8;
 
 /// What a terminal is, and how text is to look on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Its columns. Default 80, at least 8.
+    /// Its columns. Default 80. For less than 8 text is set as for 8 and left to the terminal to wrap, and a row is shown
+    /// when it is final.
     pub columns: usize,
     /// Its rows. At most 12 of them, and at most two less than there are, show what is not final. Default 24, at least 1.
     pub rows: usize,
@@ -48,6 +50,9 @@ impl Default for Options {
 /// Events in, bytes for a terminal out.
 #[derive(Debug)]
 pub(crate) struct Canvas {
+    setting: Setting,
+    /// Of code alone, the language.
+    language: Option<String>,
     layout: Layout,
     settled: Vec<Row>,
     painter: Painter,
@@ -60,20 +65,20 @@ impl Canvas {
         let widths = Widths {
             ambiguous_wide: options.ambiguous_wide,
         };
-        let columns = options.columns.max(NARROW);
-        let tail = tail(options.rows);
+        let tail = tail(options.columns, options.rows);
         let setting = Setting {
-            columns,
+            columns: options.columns.max(NARROW),
             widths,
             hyperlinks: options.hyperlinks,
             highlight: options.color,
-            // Some rows of the tail remain for its head, and for cells of several lines.
-            patience: tail.saturating_sub(4).max(1),
+            patience: patience(tail),
         };
         Self {
+            setting,
+            language: None,
             layout: Layout::new(setting),
             settled: Vec::new(),
-            painter: Painter::new(columns, widths, options.color),
+            painter: Painter::new(options.columns, widths, options.color),
             tail,
             reflows: options.reflows,
         }
@@ -83,6 +88,7 @@ impl Canvas {
     pub(crate) fn code(language: &str, options: Options) -> Self {
         let mut canvas = Self::new(options);
         canvas.layout.open_code(language);
+        canvas.language = Some(language.to_owned());
         canvas
     }
 
@@ -93,7 +99,7 @@ impl Canvas {
 
     /// Draws what is final, and what `preview` tells on top of it.
     pub(crate) fn frame(&mut self, preview: impl FnOnce(&mut dyn FnMut(Event<'_>)), out: &mut String) {
-        let (mut layout, mut rows) = (self.layout.clone(), Vec::new());
+        let (mut layout, mut rows) = (self.layout.pause(), Vec::new());
         preview(&mut |event| layout.event(event, &mut rows));
         layout.finish(&mut rows);
         let hidden = rows.len().saturating_sub(self.tail);
@@ -101,17 +107,22 @@ impl Canvas {
             .paint(std::mem::take(&mut self.settled), &rows[hidden..], out);
     }
 
-    /// The text has ended: draws all of it.
+    /// The text has ended: draws all of it. What comes is another one.
     pub(crate) fn finish(&mut self, out: &mut String) {
         self.layout.finish(&mut self.settled);
         self.painter.paint(std::mem::take(&mut self.settled), &[], out);
+        self.layout = Layout::new(self.setting);
+        if let Some(language) = &self.language {
+            self.layout.open_code(language);
+        }
     }
 
     pub(crate) fn resize(&mut self, columns: usize, rows: usize, out: &mut String) {
-        let columns = columns.max(NARROW);
-        self.tail = tail(rows);
-        self.painter.resize(columns, self.reflows, out);
-        self.layout.resize(columns);
+        self.tail = tail(columns, rows);
+        self.setting.columns = columns.max(NARROW);
+        self.setting.patience = patience(self.tail);
+        self.painter.resize(columns, rows, self.reflows, out);
+        self.layout.resize(self.setting.columns, self.setting.patience);
     }
 
     pub(crate) fn clear(&mut self, out: &mut String) {
@@ -123,6 +134,15 @@ impl Canvas {
     }
 }
 
-fn tail(rows: usize) -> usize {
-    rows.saturating_sub(2).clamp(1, TAIL)
+fn tail(columns: usize, rows: usize) -> usize {
+    if columns < NARROW {
+        0
+    } else {
+        rows.saturating_sub(2).clamp(1, TAIL)
+    }
+}
+
+/// How many rows of a table's body wait: some rows of the tail remain for its head, and for cells of several lines.
+fn patience(tail: usize) -> usize {
+    tail.saturating_sub(4).max(1)
 }

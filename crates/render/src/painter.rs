@@ -5,7 +5,8 @@
 //! ended, and writes from the first cell that is different. Nothing that is final is ever touched again.
 //!
 //! Between frames the cursor stands behind the last row that is not final, or at the beginning of an empty row, and
-//! nothing has a style.
+//! nothing has a style. Where all rows are final and one goes on in the next, it stands behind that one; so whoever draws
+//! final rows only never moves it, and the terminal may be narrower than the rows are.
 
 use std::fmt::Write as _;
 
@@ -30,6 +31,8 @@ pub(crate) struct Painter {
     /// The cursor's row within the rows of the frame, and whether it stands at that row's end.
     at: usize,
     at_end: bool,
+    /// The last row is final, and the next one goes on with it: the cursor stands at its end.
+    goes_on: bool,
 }
 
 /// Up to where a row stays as it is.
@@ -48,6 +51,7 @@ impl Painter {
             shown: Vec::new(),
             at: 0,
             at_end: true,
+            goes_on: false,
         }
     }
 
@@ -115,7 +119,10 @@ impl Painter {
         }
         self.shown = rows.split_off(settled);
         if self.shown.is_empty() && settled > 0 {
-            frame.push_str("\r\n");
+            self.goes_on = rows.last().is_some_and(|last| last.joined);
+            if !self.goes_on {
+                frame.push_str("\r\n");
+            }
         }
         if moved && frame.len() > SHORT {
             let _ = write!(out, "{}{frame}{}", SYNC.0, SYNC.1);
@@ -132,11 +139,15 @@ impl Painter {
             self.up(old.len() - 1, out);
             out.push_str("\r\u{1b}[J");
         }
+        if std::mem::take(&mut self.goes_on) {
+            out.push_str("\r\n");
+        }
     }
 
-    /// The terminal has this many columns now, and its rows, if it `reflows`, were wrapped anew.
-    pub(crate) fn resize(&mut self, columns: usize, reflows: bool, out: &mut String) {
-        if columns == self.columns {
+    /// The terminal has this size now, and its rows, if it `reflows`, were wrapped anew. Rows that a lower window has lost
+    /// at its top cannot be drawn over: what is shown is taken away as far as it can be.
+    pub(crate) fn resize(&mut self, columns: usize, rows: usize, reflows: bool, out: &mut String) {
+        if columns == self.columns && self.shown.len() < rows {
             return;
         }
         let above = if reflows {
@@ -154,7 +165,7 @@ impl Painter {
     /// The cursor's column, if all terminals agree about it and no wrap is pending.
     pub(crate) fn column(&self) -> Option<usize> {
         let Some(last) = self.shown.last() else {
-            return Some(0);
+            return (!self.goes_on).then_some(0);
         };
         let certain = self
             .widths

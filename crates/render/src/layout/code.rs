@@ -10,8 +10,9 @@ use crate::row::{Line, Row, cut};
 use crate::style::Style;
 use crate::visible;
 
-/// The longest line that is highlighted and held back until it ends, in bytes.
-pub(crate) const MAX_LINE: usize = 4096;
+/// The longest line that is highlighted, in bytes. Until it ends it is held back, and highlighted anew in each frame; one
+/// that is longer is plain. Where nothing is highlighted, nothing is held back.
+pub(crate) const MAX_LINE: usize = 512;
 
 /// How far a line may stand from the margin in a list, in spaces: less is to be removed from what was copied.
 const MARGIN: &str = "    ";
@@ -27,7 +28,7 @@ pub(super) struct Code {
     highlighter: Option<Highlighter>,
     /// The line that has not ended.
     line: String,
-    /// The last row of a line that was too long to be held back, and the column it has reached.
+    /// The last row of a line that is not held back, and the column it has reached.
     long: Option<(Line, usize)>,
 }
 
@@ -69,7 +70,8 @@ impl Code {
             let (now, later) = rest.split_at(rest.floor_char_boundary(MAX_LINE));
             rest = later;
             visible::within_code(now, &mut self.line);
-            if self.long.is_none() && self.line.len() > MAX_LINE {
+            let held = self.highlighter.is_some() && self.line.len() <= MAX_LINE;
+            if self.long.is_none() && !held && !self.line.is_empty() {
                 let mut line = lead(page, rows);
                 line.push(self.indent, &Style::default());
                 self.long = Some((line, 0));

@@ -50,6 +50,8 @@ pub(crate) struct Layout {
     body: Body,
     /// A code block or a table ended last, which text keeps its distance from.
     apart: bool,
+    /// What comes is how the text might go on.
+    pauses: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -67,6 +69,15 @@ impl Layout {
             page: Page::new(setting.columns, setting.widths),
             body: Body::None,
             apart: false,
+            pauses: false,
+        }
+    }
+
+    /// A copy for what the text might go on with.
+    pub(crate) fn pause(&self) -> Self {
+        Self {
+            pauses: true,
+            ..self.clone()
         }
     }
 
@@ -78,11 +89,14 @@ impl Layout {
         self.body = Body::Code(Code::new("", Style::default(), highlighter));
     }
 
-    /// The terminal has this many columns now. Rows that were told stay as they are.
-    pub(crate) fn resize(&mut self, columns: usize) {
+    /// The terminal has this many columns now, and a table this patience. Rows that were told stay as they are.
+    pub(crate) fn resize(&mut self, columns: usize, patience: usize) {
+        (self.setting.columns, self.setting.patience) = (columns, patience);
         self.page.resize(columns);
-        if let Body::Text(flow, _) = &mut self.body {
-            flow.resize();
+        match &mut self.body {
+            Body::Text(flow, _) => flow.resize(),
+            Body::Table(table) => table.resize(patience),
+            Body::None | Body::Code(_) => {}
         }
     }
 
@@ -125,7 +139,7 @@ impl Layout {
                         put(flow, text, style, page, rows)
                     });
                 }
-                Body::Table(table) => table.text(text, attributes, link),
+                Body::Table(table) => table.text(text, attributes, link, &mut self.page, rows),
                 Body::None | Body::Code(_) => {}
             },
             Event::SoftBreak => match &mut self.body {
@@ -213,7 +227,7 @@ impl Layout {
                 self.apart = page.depth() == 0;
             }
             Body::Table(mut table) => {
-                table.end(page, rows);
+                table.end(self.pauses, page, rows);
                 self.apart = page.depth() == 0;
             }
         }

@@ -120,7 +120,9 @@ impl Page {
     pub(super) fn put(&mut self, text: &Line, rows: &mut Vec<Row>) {
         let mut line = self.lead(rows);
         line.append(text);
-        rows.push(Row::new(line.trimmed(), self.widths));
+        // Rows fit, but for a table's whose window has become narrower.
+        let last = cut(line.trimmed(), self.columns, self.widths, rows);
+        rows.push(last);
     }
 
     /// Begins a row: writes what is due before it, and returns what it begins with.

@@ -11,8 +11,9 @@ use crate::measure::Widths;
 use crate::row::{Line, Row};
 use crate::style::{Attrs, Style};
 
-/// How much text waits for a table's end, in bytes.
-pub(crate) const MAX_WAITING: usize = 64 * 1024;
+/// How much text of a row waits for the row's end, in bytes: from the next space on, or after as much again, the row goes
+/// on in another one, in the same cell. So what waits of a table is bounded, and with it what it costs to draw it.
+const MAX_WAITING: usize = 1024;
 
 /// A column is not made narrower than this, unless its cells are.
 const NARROW: usize = 6;
@@ -34,11 +35,19 @@ pub(super) struct Table {
     rows: Vec<Vec<Cell>>,
     /// How many rows of the body wait at most.
     patience: usize,
+    /// How much text the last row has, in bytes.
     waiting: usize,
+    /// The first of the rows goes on with a row that was too long.
+    goes_on: bool,
+    /// How wide the columns would be; they are what they are once the head was written.
+    natural: Option<Vec<usize>>,
     shape: Option<Shape>,
     hyperlinks: bool,
     inlines: Inlines,
-    written: usize,
+    /// Whether a record was written.
+    written: bool,
+    /// The last of the rows may not be over.
+    pauses: bool,
 }
 
 /// The lines of a cell.
@@ -58,11 +67,21 @@ impl Table {
             rows: Vec::new(),
             patience,
             waiting: 0,
+            goes_on: false,
+            natural: None,
             shape: None,
             hyperlinks,
             inlines: Inlines::new(BOLD, hyperlinks),
-            written: 0,
+            written: false,
+            pauses: false,
         }
+    }
+
+    /// The window has another width, and the table this patience. The columns that are settled share the new room; of
+    /// columns, records become nothing else, since their head was not written.
+    pub(super) fn resize(&mut self, patience: usize) {
+        self.patience = patience;
+        self.shape = self.shape.take().filter(|shape| matches!(shape, Shape::Records));
     }
 
     /// A row begins, and the one before is over.
@@ -71,11 +90,11 @@ impl Table {
         if self.head.is_empty() && !self.rows.is_empty() {
             self.head = self.rows.remove(0);
         }
-        let waits = self.rows.len() <= self.patience && self.waiting <= MAX_WAITING;
-        if self.shape.is_some() || !waits {
+        if self.natural.is_some() || self.rows.len() > self.patience {
             self.write(page, rows);
         }
         self.rows.push(Vec::new());
+        self.waiting = 0;
         let base = if self.head.is_empty() {
             BOLD
         } else {
@@ -95,12 +114,52 @@ impl Table {
         }
     }
 
-    pub(super) fn text(&mut self, text: &str, attributes: Attributes, link: Option<Link<'_>>) {
+    pub(super) fn text(
+        &mut self,
+        text: &str,
+        attributes: Attributes,
+        link: Option<Link<'_>>,
+        page: &mut Page,
+        rows: &mut Vec<Row>,
+    ) {
+        let mut rest = text;
+        while let Some(end) = self.too_long(rest) {
+            let (now, later) = rest.split_at(end);
+            self.put(now, attributes, link);
+            self.go_on(page, rows);
+            rest = later;
+        }
+        if !rest.is_empty() {
+            self.put(rest, attributes, link);
+        }
+    }
+
+    fn put(&mut self, text: &str, attributes: Attributes, link: Option<Link<'_>>) {
         self.waiting += text.len();
         let mut line = last_line(&mut self.rows);
         self.inlines.text(text, attributes, link, &mut |text, style| {
             append(&mut line, text, style)
         });
+    }
+
+    /// Where in its next text the row is too long, which depends on its text alone. A head is as long as the parser's
+    /// window at most.
+    fn too_long(&self, text: &str) -> Option<usize> {
+        if self.head.is_empty() || self.waiting + text.len() <= MAX_WAITING {
+            return None;
+        }
+        let from = text.ceil_char_boundary(MAX_WAITING.saturating_sub(self.waiting));
+        let most = text.ceil_char_boundary((2 * MAX_WAITING).saturating_sub(self.waiting));
+        let space = text[from..most].find(' ').map(|space| from + space + 1);
+        space.or((most < text.len()).then_some(most))
+    }
+
+    /// The row is as long as it may be: what comes stands in another one, in the same cell.
+    fn go_on(&mut self, page: &mut Page, rows: &mut Vec<Row>) {
+        let cells = self.rows.last().map_or(0, Vec::len);
+        self.write(page, rows);
+        self.rows.push(vec![vec![Line::default()]; cells]);
+        (self.waiting, self.goes_on) = (0, true);
     }
 
     pub(super) fn soft_break(&mut self) {
@@ -115,12 +174,14 @@ impl Table {
         }
     }
 
-    /// The table ends here.
-    pub(super) fn end(&mut self, page: &mut Page, rows: &mut Vec<Row>) {
+    /// The table ends here, or `pauses`: then its last row stands at the left of its columns, so that what its cells
+    /// still become does not move them.
+    pub(super) fn end(&mut self, pauses: bool, page: &mut Page, rows: &mut Vec<Row>) {
         self.close_cell();
         if self.head.is_empty() && !self.rows.is_empty() {
             self.head = self.rows.remove(0);
         }
+        self.pauses = pauses;
         self.write(page, rows);
     }
 
@@ -132,76 +193,67 @@ impl Table {
 
     /// Writes the rows that wait, and the head if nothing was written before.
     fn write(&mut self, page: &mut Page, rows: &mut Vec<Row>) {
-        let waiting = std::mem::take(&mut self.rows);
-        self.waiting = 0;
-        let begins = self.shape.is_none();
+        let mut waiting = std::mem::take(&mut self.rows);
+        let goes_on = std::mem::take(&mut self.goes_on);
+        let nothing = |row: &Vec<Cell>| row.iter().flatten().all(Line::is_empty);
+        if goes_on && waiting.first().is_some_and(nothing) {
+            waiting.remove(0);
+        }
+        let begins = self.natural.is_none();
+        let natural = match self.natural.take() {
+            Some(natural) => natural,
+            None => self.measure(&waiting, page.widths()),
+        };
         let shape = match self.shape.take() {
             Some(shape) => shape,
-            None => self.decide(&waiting, page),
+            None => share(&natural, page),
         };
         match &shape {
             Shape::Columns(columns) => {
                 if begins {
-                    self.write_columns(&self.head, columns, page, rows);
+                    self.write_columns(&self.head, columns, false, page, rows);
                     page.put(&underline(columns, page.widths()), rows);
                 }
-                for row in &waiting {
-                    self.write_columns(row, columns, page, rows);
+                for (n, row) in waiting.iter().enumerate() {
+                    let open = self.pauses && n + 1 == waiting.len();
+                    self.write_columns(row, columns, open, page, rows);
                 }
             }
             Shape::Records => {
                 if begins && waiting.is_empty() {
                     self.head.iter().flatten().for_each(|line| wrap(line, page, rows));
                 }
-                for row in &waiting {
-                    if std::mem::replace(&mut self.written, 1) > 0 {
+                for (n, row) in waiting.iter().enumerate() {
+                    let goes_on = goes_on && n == 0;
+                    if std::mem::replace(&mut self.written, true) && !goes_on {
                         page.part();
                     }
-                    self.write_record(row, page, rows);
+                    self.write_record(row, goes_on, page, rows);
                 }
             }
         }
-        self.shape = Some(shape);
+        (self.natural, self.shape) = (Some(natural), Some(shape));
     }
 
-    /// Columns that fit the room: the widest give way first.
-    fn decide(&self, waiting: &[Vec<Cell>], page: &Page) -> Shape {
-        let widths = page.widths();
-        let natural: Vec<usize> = (0..self.alignments.len())
-            .map(|n| {
-                let cells = std::iter::once(&self.head)
-                    .chain(waiting)
-                    .filter_map(|row| row.get(n));
-                let columns = cells.flatten().map(|line| widths.of(line.text()));
-                columns.max().unwrap_or(0).max(WIDE)
-            })
-            .collect();
-        let between = widths.of(BETWEEN) * natural.len().saturating_sub(1);
-        let room = page.room().saturating_sub(between);
-        let least: usize = natural.iter().map(|columns| (*columns).min(NARROW)).sum();
-        if least > room {
-            return Shape::Records;
-        }
-        let taken = |most: usize| natural.iter().map(|columns| (*columns).min(most)).sum::<usize>();
-        let (mut most, mut above) = (NARROW, room + 1);
-        while most + 1 < above {
-            let middle = usize::midpoint(most, above);
-            if taken(middle) <= room {
-                most = middle;
-            } else {
-                above = middle;
-            }
-        }
-        let mut left = room.saturating_sub(taken(most));
-        let share = |columns: usize| {
-            let more = usize::from(columns > most && left > 0);
-            left -= more;
-            columns.min(most) + more
+    /// The columns that the cells of each column would take.
+    fn measure(&self, waiting: &[Vec<Cell>], widths: Widths) -> Vec<usize> {
+        let of_column = |n: usize| {
+            let all = std::iter::once(&self.head).chain(waiting);
+            let lines = all.filter_map(|row| row.get(n)).flatten();
+            let columns = lines.map(|line| widths.of(line.text()));
+            columns.max().unwrap_or(0).max(WIDE)
         };
-        Shape::Columns(natural.into_iter().map(share).collect())
+        (0..self.alignments.len()).map(of_column).collect()
     }
 
-    fn write_columns(&self, row: &[Cell], columns: &[usize], page: &mut Page, rows: &mut Vec<Row>) {
+    fn write_columns(
+        &self,
+        row: &[Cell],
+        columns: &[usize],
+        open: bool,
+        page: &mut Page,
+        rows: &mut Vec<Row>,
+    ) {
         let widths = page.widths();
         let cells: Vec<Vec<Line>> = columns
             .iter()
@@ -224,6 +276,7 @@ impl Table {
                 let text = cell.get(n).unwrap_or(&empty);
                 let free = width.saturating_sub(widths.of(text.text()));
                 let left = match self.alignments[column] {
+                    _ if open => 0,
                     Alignment::None | Alignment::Left => 0,
                     Alignment::Center => free / 2,
                     Alignment::Right => free,
@@ -236,17 +289,13 @@ impl Table {
         }
     }
 
-    fn write_record(&self, row: &[Cell], page: &mut Page, rows: &mut Vec<Row>) {
+    /// Writes a row as a record. One that goes on with another begins within a cell, whose head was told.
+    fn write_record(&self, row: &[Cell], goes_on: bool, page: &mut Page, rows: &mut Vec<Row>) {
         let told = |cell: &Cell| cell.iter().any(|line| !line.is_empty());
-        for (n, cell) in row.iter().enumerate().filter(|(_, cell)| told(cell)) {
+        for (place, (n, cell)) in row.iter().enumerate().filter(|(_, cell)| told(cell)).enumerate() {
             let mut line = Line::default();
-            for head in self
-                .head
-                .get(n)
-                .into_iter()
-                .flatten()
-                .filter(|head| !head.is_empty())
-            {
+            let head = self.head.get(n).filter(|_| !(goes_on && place == 0));
+            for head in head.into_iter().flatten().filter(|head| !head.is_empty()) {
                 line.append(head);
                 line.push(" ", &BOLD);
             }
@@ -260,6 +309,33 @@ impl Table {
             }
         }
     }
+}
+
+/// Columns that fit the room: the widest give way first.
+fn share(natural: &[usize], page: &Page) -> Shape {
+    let between = page.widths().of(BETWEEN) * natural.len().saturating_sub(1);
+    let room = page.room().saturating_sub(between);
+    let least: usize = natural.iter().map(|columns| (*columns).min(NARROW)).sum();
+    if least > room {
+        return Shape::Records;
+    }
+    let taken = |most: usize| natural.iter().map(|columns| (*columns).min(most)).sum::<usize>();
+    let (mut most, mut above) = (NARROW, room + 1);
+    while most + 1 < above {
+        let middle = usize::midpoint(most, above);
+        if taken(middle) <= room {
+            most = middle;
+        } else {
+            above = middle;
+        }
+    }
+    let mut left = room.saturating_sub(taken(most));
+    let share = |columns: &usize| {
+        let more = usize::from(*columns > most && left > 0);
+        left -= more;
+        (*columns).min(most) + more
+    };
+    Shape::Columns(natural.iter().map(share).collect())
 }
 
 fn last_line(rows: &mut [Vec<Cell>]) -> Option<&mut Line> {

@@ -178,7 +178,38 @@ fn a_window_of_another_width_gets_its_tail_anew() {
         let mut out = String::new();
         painter.paint(vec![], &tail, &mut out);
         out.clear();
-        painter.resize(columns, reflows, &mut out);
+        painter.resize(columns, ROWS.into(), reflows, &mut out);
         assert_eq!(out, expected, "{columns}");
     }
+}
+
+#[test]
+fn a_window_that_becomes_lower_than_its_tail_gets_it_anew() {
+    let row = |text: &str| Row::new(Line::of(text, &Style::default()), Widths::default());
+    let tail = [row("a"), row("b"), row("c")];
+    for (rows, expected) in [(4, ""), (3, "\u{1b}[2A\r\u{1b}[J")] {
+        let mut painter = Painter::new(10, Widths::default(), true);
+        let mut out = String::new();
+        painter.paint(vec![], &tail, &mut out);
+        out.clear();
+        painter.resize(10, rows, true, &mut out);
+        assert_eq!(out, expected, "{rows}");
+    }
+}
+
+#[test]
+fn a_row_that_goes_on_in_the_next_frame_is_one_line() {
+    let mut desk = Desk::new(4);
+    let full = Row {
+        joined: true,
+        ..Row::new(Line::of("abcd", &Style::default()), Widths::default())
+    };
+    assert_eq!(desk.frame(vec![full.clone()], &[]), "abcd");
+    assert_eq!(desk.painter.column(), None);
+    let rest = Row::new(Line::of("ef", &Style::default()), Widths::default());
+    assert_eq!(desk.frame(vec![rest], &[]), "ef\r\n");
+    desk.frame(vec![full], &[]);
+    let mut out = String::new();
+    desk.painter.clear(&mut out);
+    assert_eq!(out, "\r\n");
 }

@@ -98,7 +98,7 @@ proptest! {
     fn any_cut_and_any_frames_give_the_same(
         text in text(),
         cuts in proptest::collection::vec((0_usize..600, 0_u8..6), 0..60),
-        columns in prop_oneof![Just(8_u16), Just(20), Just(33), Just(80)],
+        columns in prop_oneof![Just(8_u16), Just(9), Just(20), Just(33), Just(80)],
         rows in prop_oneof![Just(3_u16), Just(8), Just(24)],
     ) {
         let mut cuts: Vec<(usize, u8)> = cuts.into_iter().map(|(cut, what)| (text.floor_char_boundary(cut), what)).collect();
@@ -150,6 +150,110 @@ fn text_behind_a_marker_that_has_a_row_of_its_own_fits_the_screen() {
     desk.write(Renderer::interrupt);
     desk.write(Renderer::finish);
     assert_eq!(desk.seen(true), once(text, 8, 3));
+}
+
+/// Draws after every few characters, then ends.
+fn slowly(text: &str, step: usize, columns: u16, rows: u16) -> Desk {
+    let mut desk = Desk::new(columns, rows);
+    let mut rest = text;
+    while let Some(c) = rest.chars().nth(step - 1).or(rest.chars().last()) {
+        let end = rest
+            .char_indices()
+            .nth(step - 1)
+            .map_or(rest.len(), |(at, _)| at + c.len_utf8());
+        let (piece, later) = rest.split_at(end);
+        rest = later;
+        desk.renderer.push(piece);
+        desk.write(Renderer::frame);
+    }
+    desk.write(Renderer::finish);
+    desk
+}
+
+#[test]
+fn on_very_narrow_terminals_nothing_is_lost_or_doubled() {
+    let text = "# A head\n\nSome words **in bold**, 日本語.\n\n- an item\n  1. within\n\n```rust\nlet number = 1234567890;\n\
+                ```\n|a|b|\n|-|-|\n|1|two words|\n\nThe end.\n";
+    for columns in [2, 3, 5, 7] {
+        for rows in [1, 4, 24] {
+            let seen = slowly(text, 3, columns, rows).seen(true);
+            assert_eq!(seen, once(text, columns, rows), "{columns}x{rows}");
+        }
+    }
+}
+
+#[test]
+fn clusters_wider_than_the_screen_take_the_rows_that_they_take() {
+    for text in ["\u{1100}".repeat(300), "👩\u{200d}".repeat(120)] {
+        for text in [
+            text.clone(),
+            format!("```\n{text}\n```\n"),
+            format!("|a|\n|-|\n|{text}|\n"),
+        ] {
+            for columns in [9, 20, 80] {
+                let seen = slowly(&text, 7, columns, 24).seen(true);
+                assert_eq!(seen, once(&text, columns, 24), "{columns}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_waits_within_a_line_is_bounded() {
+    let cell = "some words of a cell ".repeat(400);
+    for text in [
+        format!("|a|b|\n|-|-:|\n|x|{cell}|\n|y|z|\n"),
+        format!("|a|b|\n|-|-:|\n|x|{}|\n|y|z|\n", "0".repeat(9000)),
+        format!("```js\nlet a = [{}];\n```\n", "\"word\", 12, ".repeat(600)),
+    ] {
+        for columns in [20, 80] {
+            let mut desk = slowly(&text, 97, columns, 24);
+            assert_eq!(desk.seen(true), once(&text, columns, 24), "{columns}");
+            assert!(desk.bytes < 9 * text.len(), "{} bytes", desk.bytes);
+        }
+    }
+    let seen = once(&format!("|a|b|\n|-|-:|\n|x|{cell}|\n|y|z|\n"), 80, 24);
+    let words: String = seen.rows.iter().map(|(row, _)| format!("{row} ")).collect();
+    assert_eq!(words.matches("cell").count(), 400);
+}
+
+#[test]
+fn a_window_of_another_width_shares_its_columns_anew() {
+    let mut desk = Desk::new(60, 24);
+    let row = |n: usize| format!("|row {n}|{}|\n", "a word ".repeat(5));
+    desk.renderer.push("|name|text|\n|---|---|\n");
+    (0..30).for_each(|n| desk.renderer.push(&row(n)));
+    desk.write(Renderer::frame);
+    desk.terminal
+        .screen_mut()
+        .set_size(24.try_into().unwrap(), 30.try_into().unwrap());
+    desk.write(|renderer, out| renderer.resize(30, 24, out));
+    (30..60).for_each(|n| desk.renderer.push(&row(n)));
+    desk.write(Renderer::finish);
+    let seen = desk.seen(false);
+    assert!(seen.rows.iter().all(|(_, wrapped)| !wrapped), "{seen:?}");
+    assert!(
+        seen.rows.iter().any(|(row, _)| row.starts_with("59    │")),
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn after_the_end_comes_another_text() {
+    let (mut renderer, mut out) = (Renderer::code("rust", Options::default()), String::new());
+    for _ in 0..2 {
+        out.clear();
+        renderer.push("let x;\n");
+        renderer.finish(&mut out);
+        assert_eq!(out, "\u{1b}[35mlet\u{1b}[m x;\r\n");
+    }
+    let mut renderer = Renderer::new(Options::default());
+    for _ in 0..2 {
+        out.clear();
+        renderer.push("```\nx\n```\n");
+        renderer.finish(&mut out);
+        assert_eq!(out, "  x\r\n");
+    }
 }
 
 /// A screen of this width after the sample, each row with what makes it look as it does.
