@@ -32,7 +32,26 @@ pub(super) fn run(command: HistoryCommand, flags: &Common, env: Env) -> Result<u
     };
     let settings = settings::load(flags, None, env)?;
     let history = History::of(&settings);
-    let store = Store::open_existing(history.folder()?)?;
+    let folder = history.folder()?;
+    let store = match Store::open_existing(folder) {
+        // To open the file takes a little space, to remove it does not.
+        Err(error)
+            if error.is_full()
+                && matches!(
+                    command,
+                    HistoryCommand::Rm {
+                        all: true,
+                        yes: true,
+                        ..
+                    }
+                ) =>
+        {
+            Store::erase(folder)?;
+            console::tell("removed all conversations");
+            return Ok(0);
+        }
+        store => store?,
+    };
     match command {
         HistoryCommand::List { number } => list(store, number, look)?,
         HistoryCommand::Show { id } => {
@@ -78,7 +97,14 @@ pub(super) fn run(command: HistoryCommand, flags: &Common, env: Env) -> Result<u
             if all && !headings.is_empty() && !yes {
                 confirm(headings.len())?;
             }
-            let untidy = store.remove(&headings)?;
+            let untidy = match store.remove(&headings) {
+                Err(error) if all && error.is_full() => {
+                    drop(store);
+                    Store::erase(folder)?;
+                    None
+                }
+                removed => removed?,
+            };
             match headings.as_slice() {
                 [one] => console::tell(&format!("removed {} ({})", one.id, one.title)),
                 several => console::tell(&format!("removed {} conversations", several.len())),

@@ -80,6 +80,13 @@ impl Error {
         }
     }
 
+    /// Whether the disk does not take what is written: it is full, which SQLite may tell as any failure of the disk.
+    pub(crate) fn is_full(&self) -> bool {
+        use rusqlite::ErrorCode::{DiskFull, SystemIoFailure};
+        matches!(self, Self::Sqlite { error, .. }
+            if matches!(error.sqlite_error_code(), Some(DiskFull | SystemIoFailure)))
+    }
+
     /// Whether another process has the file to itself for the moment, so that trying again may help.
     pub(super) fn is_busy(&self) -> bool {
         use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};

@@ -110,6 +110,33 @@ pub(super) fn open(folder: &Path) -> Result<Connection> {
     }
 }
 
+/// Removes the file and what SQLite puts beside it. Whoever has it open would go on with a file that nobody finds again,
+/// so nobody may.
+///
+/// # Errors
+/// Another process has it open, or it cannot be removed.
+pub(super) fn erase(folder: &Path) -> Result<()> {
+    let path = path(folder);
+    let wrong = Error::of(&path);
+    let connection = Connection::open(&path).map_err(&wrong)?;
+    let alone = |connection: &Connection| {
+        connection.busy_timeout(BUSY)?;
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+        connection.execute_batch("BEGIN EXCLUSIVE")
+    };
+    alone(&connection).map_err(&wrong)?;
+    let remove = |path: PathBuf| match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::File { path, error }),
+        _ => Ok(()),
+    };
+    // The file first: what is beside it means nothing without it.
+    remove(path)?;
+    for beside in ["-wal", "-shm"] {
+        remove(folder.join(format!("{FILE}{beside}")))?;
+    }
+    Ok(())
+}
+
 fn connect(path: &Path, steps: &[&str]) -> Result<Connection> {
     let wrong = Error::of(path);
     let mut connection = Connection::open(path).map_err(&wrong)?;

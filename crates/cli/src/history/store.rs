@@ -223,6 +223,14 @@ impl Store {
         Ok(tidy().map_err(&wrong).err())
     }
 
+    /// Removes everything in this folder's history by removing the file, which needs no space, unlike [`Store::remove`].
+    ///
+    /// # Errors
+    /// A program has the file open, be it this one, or it cannot be removed.
+    pub(crate) fn erase(folder: &Path) -> Result<()> {
+        schema::erase(folder)
+    }
+
     /// Folds what programs that were killed have left: pieces become text, and the text can be found.
     ///
     /// # Errors

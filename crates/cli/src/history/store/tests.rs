@@ -149,3 +149,24 @@ fn what_is_removed_is_found_no_more_not_even_in_the_bytes() {
         }
     }
 }
+
+#[test]
+fn all_is_erased_unless_somebody_has_it_open() {
+    let folder = Folder::new();
+    keep(&folder, "one", "1");
+    let other = Store::open(folder.path()).unwrap();
+    assert_eq!(other.list(9).unwrap().len(), 1);
+    let error = Store::erase(folder.path()).unwrap_err();
+    assert!(error.is_busy() && !error.is_full(), "{error}");
+    assert_eq!(other.list(9).unwrap().len(), 1);
+    drop(other);
+    Store::erase(folder.path()).unwrap();
+    let left = std::fs::read_dir(folder.path()).unwrap();
+    assert_eq!(
+        left.filter(|entry| entry.as_ref().unwrap().path().is_file())
+            .count(),
+        0
+    );
+    keep(&folder, "two", "2");
+    assert_eq!(Store::open(folder.path()).unwrap().list(9).unwrap().len(), 1);
+}
