@@ -46,7 +46,14 @@ impl Inline {
                 let to = at + rest.trim_end_matches('`').len();
                 self.guess_verbatim(at + marks, to, Kind::Code);
             }
-            b'$' if rest[marks..].starts_with(|next: char| next.is_ascii_digit()) => {
+            // A price, or a variable of a shell: two capitals, of which math has one at a time.
+            b'$' if rest[marks..].starts_with(|next: char| next.is_ascii_digit())
+                || rest.len() >= marks + 2
+                    && rest[marks..]
+                        .bytes()
+                        .take(2)
+                        .all(|byte| byte.is_ascii_uppercase()) =>
+            {
                 self.plain(at, at + marks, sink)
             }
             b'$' => {

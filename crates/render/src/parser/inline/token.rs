@@ -261,6 +261,7 @@ fn unpadded(code: &str, from: usize) -> (usize, usize) {
 
 /// Math between dollars: pandoc's rule, so that prices stay prices. No white space behind the first dollar or before the
 /// last, no digit behind that, no letter or digit before the first; and the next dollar decides. `$$ … $$` may have white space.
+/// Of variables of a shell, `($PATH:$HOME)` and `$USER/$NAME`, nothing is math.
 fn math(scan: Scan<'_>, before: Option<char>) -> Result<Token, More> {
     let mut ahead = scan;
     let length = ahead.eat_while(3, |byte| byte == b'$')?;
@@ -291,10 +292,10 @@ fn math(scan: Scan<'_>, before: Option<char>) -> Result<Token, More> {
             }
             Some(b'$') => {
                 ahead.bump();
+                let next = ahead.peek()?;
                 let closes = !scan.between(1, end).ends_with(is_space)
-                    && !ahead
-                        .peek()?
-                        .is_some_and(|byte| byte.is_ascii_digit() || byte == UNKNOWN);
+                    && !next.is_some_and(|byte| byte.is_ascii_digit() || byte == UNKNOWN)
+                    && !are_variables(scan.between(1, end), next);
                 return Ok(if closes {
                     Token::Node(1, end, Kind::Math, end + 1)
                 } else {
@@ -304,6 +305,24 @@ fn math(scan: Scan<'_>, before: Option<char>) -> Result<Token, More> {
             _ => return Ok(Token::Plain(1)),
         }
     }
+}
+
+/// Whether the text between two dollars, of which `next` is behind the second, stands between the names of two variables:
+/// it ends with what joins them, or both are one word.
+fn are_variables(text: &str, next: Option<u8>) -> bool {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let goes_on = next.is_some_and(|next| is_name(next) || matches!(next, b'{' | b'('));
+    let joins = |c: char| {
+        matches!(
+            c,
+            ':' | '/' | '(' | '[' | '{' | '=' | ',' | ';' | '@' | '"' | '-' | '.'
+        )
+    };
+    let is_variable = text.len() > 1
+        && text
+            .bytes()
+            .all(|byte| is_name(byte) && !byte.is_ascii_lowercase());
+    goes_on && (text.ends_with(joins) || is_variable)
 }
 
 /// Whether a tag is `<br>`.
