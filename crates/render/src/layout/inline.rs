@@ -186,11 +186,31 @@ impl Open {
         self.url.is_empty() || bare(&self.shown) == bare(&self.url)
     }
 
-    /// Whether the text is an address, but another one.
+    /// Whether the text looks like an address, but of another host.
     fn misleads(&self) -> bool {
-        let address = ["http://", "https://", "www."]
-            .iter()
-            .any(|start| self.shown.starts_with(start));
-        address && !self.shows_url()
+        let shown = self.shown.trim();
+        let claimed = host(shown).filter(|host| is_host(host) || shown.contains("://"));
+        claimed.is_some() && claimed != host(&self.url) && !self.shows_url()
     }
+}
+
+/// The host that an address names, without `www.`, in lower case; or all of the first word of something else.
+fn host(address: &str) -> Option<String> {
+    let address = address.trim().to_ascii_lowercase();
+    let rest = address.split_once("://").map_or(&*address, |(_, rest)| rest);
+    let rest = rest.strip_prefix("mailto:").unwrap_or(rest);
+    let authority = rest.split(['/', '?', '#', ' ', '\\']).next()?;
+    let host = authority.rsplit('@').next()?.split(':').next()?;
+    let host = host.strip_prefix("www.").unwrap_or(host).trim_end_matches('.');
+    (!host.is_empty()).then(|| host.to_owned())
+}
+
+/// Whether a word looks like the name of a host: labels with dots between, the last one of letters, but no domain that does
+/// not exist and that names of things end with. The address follows the names of some other files too (`main.rs`).
+fn is_host(word: &str) -> bool {
+    let label = |label: &str| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-');
+    let things = ["js", "ts", "json", "html", "css", "txt", "toml", "yaml"];
+    let is_top =
+        |top: &str| top.chars().count() > 1 && top.chars().all(char::is_alphabetic) && !things.contains(&top);
+    word.split('.').all(label) && word.rsplit_once('.').is_some_and(|(_, top)| is_top(top))
 }

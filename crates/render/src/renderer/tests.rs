@@ -363,6 +363,27 @@ fn without_colour_or_hyperlinks_nothing_is_lost() {
 }
 
 #[test]
+fn a_link_that_names_another_host_shows_its_address() {
+    for (link, shows) in [
+        ("[paypal.com](https://evil.example/x)", true),
+        ("[HTTPS://bank.com](https://evil.example)", true),
+        ("[ https://bank.com ](https://evil.example)", true),
+        ("[www.bank.com: log in](https://evil.example)", true),
+        ("[bank.com](https://bank.com@evil.example)", true),
+        ("[https://bank.com/a](https://www.bank.com/a?b=c)", false),
+        ("[bank.com](https://bank.com:443/path)", false),
+        ("[a bank](https://bank.com)", false),
+        ("[Node.js](https://nodejs.org)", false),
+        ("[version 1.2](https://bank.com)", false),
+    ] {
+        let (mut renderer, mut out) = (Renderer::new(Options::default()), String::new());
+        renderer.push(link);
+        renderer.finish(&mut out);
+        assert_eq!(out.contains(" (https://"), shows, "{link}: {out:?}");
+    }
+}
+
+#[test]
 fn code_alone_stands_at_the_margin() {
     let (mut renderer, mut out) = (Renderer::code("rust", Options::default()), String::new());
     for piece in ["# not a head", "ing\nlet", " x;\n"] {
