@@ -43,6 +43,10 @@ impl Attrs {
 
 /// A colour of the terminal's theme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(feature = "highlight"),
+    expect(dead_code, reason = "some colours are of code alone")
+)]
 pub(crate) enum Color {
     Red = 31,
     Green = 32,

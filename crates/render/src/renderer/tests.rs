@@ -238,6 +238,7 @@ fn a_window_of_another_width_shares_its_columns_anew() {
     );
 }
 
+#[cfg(feature = "highlight")]
 #[test]
 fn after_the_end_comes_another_text() {
     let (mut renderer, mut out) = (Renderer::code("rust", Options::default()), String::new());
@@ -257,6 +258,7 @@ fn after_the_end_comes_another_text() {
 }
 
 /// A screen of this width after the sample, each row with what makes it look as it does.
+#[cfg(feature = "highlight")]
 fn shown(columns: u16) -> String {
     let seen = once(include_str!("sample.md"), columns, 24);
     let rows = seen.rows.iter().map(|(row, joined)| {
@@ -266,6 +268,7 @@ fn shown(columns: u16) -> String {
     rows.collect()
 }
 
+#[cfg(feature = "highlight")]
 #[test]
 fn the_sample_looks_right_on_narrow_usual_and_wide_terminals() {
     for (columns, expected) in [
@@ -383,6 +386,7 @@ fn a_link_that_names_another_host_shows_its_address() {
     }
 }
 
+#[cfg(feature = "highlight")]
 #[test]
 fn code_alone_stands_at_the_margin() {
     let (mut renderer, mut out) = (Renderer::code("rust", Options::default()), String::new());
