@@ -50,8 +50,8 @@
 //! Since models and people write it so:
 //!
 //! - Flanking follows the CJK-friendly amendment, so that `**「重要」**的` is strong (6.2).
-//! - `$…$`, `$$…$$`, `\(…\)` and `\[…\]` are math. For inline `$` pandoc's rule keeps prices what they are, and `$$` and
-//!   `\[` as blocks have to begin their line.
+//! - `$…$`, `$$…$$`, `\(…\)` and `\[…\]` are math. For inline `$` pandoc's rule keeps prices what they are, and one about what joins
+//!   names keeps `$PATH:$HOME`; `$$` and `\[` as blocks have to begin their line.
 //! - `<br>` breaks the line. Other HTML is told as the text it is (4.6, 6.6).
 //! - A bare address ends at CJK text, and may begin behind it; bare mail addresses are text (GFM, "Autolinks").
 //! - Marks of footnotes are left readable, and `[^1]: …` defines nothing.

@@ -1,6 +1,8 @@
 //! Code, math set apart and HTML: lines as they are, never broken into other lines.
 //!
 //! A line too long for the screen is left to the terminal to wrap; the rows it takes are counted as the terminal does.
+//! Tabs become spaces up to the next stop: on a terminal a tab is a movement of the cursor, over whatever stands there, and
+//! most terminals copy it as spaces anyway. Whoever needs them (a makefile) takes the text, not the screen.
 
 use unicode_width::UnicodeWidthChar as _;
 
