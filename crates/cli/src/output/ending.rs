@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use aurora_chat::{Deadline, End, Failure, FailureKind, Notice, Verdict};
+use aurora_chat::{Deadline, End, Failure, FailureKind, Notice, Usage, Verdict};
 
 use super::Meter;
 use super::visible::line;
@@ -56,11 +56,11 @@ pub(super) fn usage(meter: &Meter) -> String {
         Some(usage) => {
             let cached = usage.cached_input_tokens.filter(|cached| *cached > 0);
             let cached = cached.map_or_else(String::new, |cached| format!(" ({cached} cached)"));
-            let reasoning = usage.reasoning_tokens.filter(|tokens| *tokens > 0);
-            let reasoning = reasoning.map_or_else(String::new, |tokens| format!(" ({tokens} reasoning)"));
             format!(
-                "{} input tokens{cached}, {} output tokens{reasoning}",
-                usage.input_tokens, usage.output_tokens
+                "{} input tokens{cached}, {} output tokens{}",
+                usage.input_tokens,
+                usage.output_tokens,
+                reasoning(usage)
             )
         }
         None => "the server counted no tokens".to_owned(),
@@ -76,10 +76,16 @@ pub(super) fn summary(verdict: Verdict, model: &str, meter: &Meter) -> String {
     } else {
         format!(" · {model}")
     };
-    let tokens = meter
-        .usage
-        .map_or_else(String::new, |usage| format!(" · {} tokens", usage.output_tokens));
+    let tokens = meter.usage.map_or_else(String::new, |usage| {
+        format!(" · {} tokens{}", usage.output_tokens, reasoning(usage))
+    });
     format!("{verdict}{model}{tokens}{}", times(meter, " · "))
+}
+
+/// How many of the tokens were thoughts, where the server counts them.
+fn reasoning(usage: Usage) -> String {
+    let tokens = usage.reasoning_tokens.filter(|tokens| *tokens > 0);
+    tokens.map_or_else(String::new, |tokens| format!(" ({tokens} reasoning)"))
 }
 
 fn times(meter: &Meter, between: &str) -> String {

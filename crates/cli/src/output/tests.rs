@@ -98,6 +98,13 @@ fn a_terminal_gets_no_control_characters_and_is_told_the_end() {
         err,
         "complete · m␛ · 11 tokens · 3.3 tokens/s · first after 2.00 s · 5.00 s in all\n"
     );
+    let thoughtful = Update::Delta(Delta::Usage(Usage {
+        output_tokens: 11,
+        reasoning_tokens: Some(4),
+        ..Usage::default()
+    }));
+    let (_, err) = printed(TERMINAL, &[text("a"), thoughtful, stop()]);
+    assert!(err.starts_with("complete · 11 tokens (4 reasoning) · "), "{err}");
     let (_, err) = printed(
         Style {
             err_color: true,
