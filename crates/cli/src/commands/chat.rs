@@ -14,7 +14,7 @@ use crate::args::{Common, EditKeys};
 use crate::console;
 use crate::delivery::{self, Delivery};
 use crate::history::{Conversation, History};
-use crate::output::Style;
+use crate::output::{Style, visible};
 use crate::problem::Result;
 use crate::prompt;
 use crate::roles;
@@ -118,7 +118,8 @@ impl<'a> Chat<'a> {
             let words = Words {
                 models: Models::new(&self.settings, self.delivery.runtime()),
             };
-            let said: Vec<String> = self.said().collect();
+            let mut said = self.said_before();
+            said.extend(self.said());
             let over = self.delivery.termination();
             Input::editor(keys, words, said.into_iter(), self.style.err_color, over)?
         } else {
@@ -334,6 +335,19 @@ impl<'a> Chat<'a> {
         entries
             .filter(|entry| entry.message.role == Role::User)
             .map(|entry| entry.message.plain_text().into_owned())
+    }
+
+    /// The prompts of earlier conversations that can be edited: an editor shows a text as it is, so none that a terminal
+    /// might obey.
+    fn said_before(&self) -> Vec<String> {
+        let id = self.conversation.id().unwrap_or_default();
+        let mut said = History::of(&self.settings).prompts(&id, input::REMEMBERED);
+        said.retain(|prompt| {
+            !prompt
+                .chars()
+                .any(|c| !matches!(c, '\n' | '\t') && visible::is_control(c))
+        });
+        said
     }
 
     /// A line that is no part of any answer.

@@ -78,7 +78,26 @@ impl History {
         let kept = store.kept(&heading)?;
         Ok(Conversation::of(self.keep.then_some(folder), heading, kept))
     }
+
+    /// The prompts of other conversations than the one with this id, at most this many, the latest last; none where
+    /// conversations are not kept. That they cannot be read is told by whatever has to be kept.
+    pub(crate) fn prompts(&self, except: &str, limit: usize) -> Vec<String> {
+        let Some(folder) = self.folder.as_deref().filter(|_| self.keep) else {
+            return Vec::new();
+        };
+        let read = || match Store::open_existing(folder)? {
+            Some(store) => store.prompts(except, limit, TYPED),
+            None => Ok(Vec::new()),
+        };
+        read().unwrap_or_else(|error| {
+            tracing::debug!(%error, "earlier prompts cannot be read");
+            Vec::new()
+        })
+    }
 }
+
+/// The longest prompt that is offered again, in bytes: what is longer was not typed.
+const TYPED: usize = 16 << 10;
 
 /// That there is no history, or no conversation of this id in it.
 pub(crate) fn nothing(id: Option<&str>) -> error::Error {

@@ -136,6 +136,26 @@ impl Store {
         read().map_err(self.wrong())
     }
 
+    /// What people said in other conversations than the one with this id, the latest last: at most this many, and none
+    /// that is longer than so many bytes.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(super) fn prompts(&self, except: &str, limit: usize, longest: usize) -> Result<Vec<String>> {
+        let read = || {
+            let mut statement = self.connection.prepare(
+                "SELECT content FROM messages WHERE role = 'user' AND octet_length(content) BETWEEN 1 AND ?3 \
+                 AND conversation NOT IN (SELECT key FROM conversations WHERE id = ?1) ORDER BY key DESC LIMIT ?2",
+            )?;
+            let found =
+                statement.query_map(params![except, to_i64(limit), to_i64(longest)], |row| row.get(0))?;
+            found.collect::<rusqlite::Result<Vec<String>>>()
+        };
+        let mut prompts = read().map_err(self.wrong())?;
+        prompts.reverse();
+        Ok(prompts)
+    }
+
     /// The messages in which all of these words are found, those of the latest conversations first; at most this many.
     ///
     /// # Errors

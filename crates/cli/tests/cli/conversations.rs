@@ -269,6 +269,33 @@ fn completion_pasted_lines_and_the_last_prompt_again() {
 }
 
 #[test]
+fn the_prompts_of_earlier_conversations_are_offered_again_unless_nothing_is_kept() {
+    let upstream = Upstream::start(Script::with(|_, _| says(&["yes"])));
+    let home = Home::new();
+    for prompt in ["first of all", "second of all", "\u{1b}[2Jhostile"] {
+        crate::history::ask(&home, &upstream, &[prompt]);
+    }
+    let up = "\x1b[A";
+    let mut chat = Chat::start(&home, &upstream, (20, 60), &[], "xterm");
+    chat.is_asked();
+    chat.types(up);
+    chat.sees("> second of all");
+    chat.types(up);
+    chat.sees("> first of all");
+    chat.types("\x03");
+    chat.is_asked();
+    let (code, bytes) = chat.leaves("\x04");
+    assert!(code == Some(0) && !bytes.contains("hostile"), "{bytes:?}");
+
+    let mut chat = Chat::start(&home, &upstream, (20, 60), &["--no-history"], "xterm");
+    chat.is_asked();
+    chat.types(up);
+    chat.types("mine");
+    chat.sees("> mine");
+    assert!(!chat.leaves("\x15\x04").1.contains("of all"));
+}
+
+#[test]
 fn thoughts_are_folded_into_a_line() {
     let thought = |text: &str| {
         fixtures::event(&serde_json::json!({"choices": [{"delta": {"reasoning_content": text}}]}))

@@ -25,7 +25,7 @@ use crate::delivery::Delivery;
 use crate::problem::{Problem, Result};
 
 /// How many prompts the arrow keys go back.
-const REMEMBERED: usize = 1000;
+pub(super) const REMEMBERED: usize = 1000;
 
 /// The longest prompt that is read as lines, in bytes.
 const MAX_BYTES: usize = 16 << 20;
