@@ -11,6 +11,7 @@ use crate::args::{Common, ExportFormat, HistoryCommand};
 use crate::console;
 use crate::history::entry::Heading;
 use crate::history::{History, Store};
+use crate::output::Style;
 use crate::problem::{Problem, Result};
 use crate::settings::{self, Env};
 
@@ -29,6 +30,7 @@ pub(super) fn run(command: HistoryCommand, flags: &Common, env: Env) -> Result<u
         is_terminal: io::stdout().is_terminal(),
         color: console::out_color(flags, &env)?,
         columns: console::out_columns(),
+        style: console::style(flags, &env)?,
     };
     let settings = settings::load(flags, None, env)?;
     let history = History::of(&settings);
@@ -128,6 +130,8 @@ struct Look {
     color: bool,
     /// Of the terminal; 0 where there is none.
     columns: usize,
+    /// Of answers.
+    style: Style,
 }
 
 impl Look {

@@ -221,6 +221,21 @@ impl Meter {
     }
 }
 
+/// A whole answer in the form in which it is shown while it comes. It ends with a line feed, unless nothing is shown.
+pub(crate) fn shown(answer: &str, style: Style, size: Size) -> String {
+    let (mut form, mut out) = (form::Form::new(style), String::new());
+    form.text(answer, size, &mut out);
+    form.finish(&mut out);
+    let is_closed = form.column().map_or_else(
+        || out.is_empty() || out.ends_with('\n'),
+        |column| column == Some(0),
+    );
+    if !is_closed {
+        out.push('\n');
+    }
+    out
+}
+
 /// The last finish reason as the server wrote it, harmless to show.
 fn finish_reason(end: &End) -> Option<&str> {
     end.finish_reason.as_ref().map(FinishReason::as_str)

@@ -82,6 +82,33 @@ fn plain_text_and_dumb_terminals_get_it_as_it_came() {
 }
 
 #[test]
+fn an_answer_that_was_kept_is_shown_as_it_came_and_its_prompt_as_it_was_typed() {
+    let upstream = Upstream::start(Reply::sse(fixtures::sse_answer(&[ANSWER])));
+    let home = Home::new();
+    crate::history::ask(&home, &upstream, &["a *prompt*\nof two lines"]);
+    for (term, flags, is_rendered) in [
+        ("xterm", &[][..], true),
+        ("xterm", &["--plain"], false),
+        ("dumb", &[], false),
+    ] {
+        let (mut screen, program) = terminal_of(24, 60);
+        let mut command = home.command(&[&["history", "show"], flags].concat());
+        let mut child = command.env("TERM", term).stdout(program).spawn().unwrap();
+        drop(command);
+        let shown = rows(&read(&mut screen), 60);
+        assert!(child.wait().unwrap().success());
+        let prompt = shown.iter().position(|row| row == "a *prompt*").unwrap();
+        assert_eq!(shown[prompt + 1], "of two lines");
+        let has = |row: &str| shown.iter().any(|shown| shown == row);
+        assert_eq!(
+            (has("• one"), has("- one")),
+            (is_rendered, !is_rendered),
+            "{shown:#?}"
+        );
+    }
+}
+
+#[test]
 fn twenty_columns_are_enough() {
     let (bytes, _) = watch(20, &[("TERM", "xterm")], &[]);
     let shown = rows(&bytes, 20);

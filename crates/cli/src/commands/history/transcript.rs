@@ -7,9 +7,11 @@ use aurora_render::visible::{self, Visible};
 
 use super::Look;
 use super::listing::{local, model, speaker};
+use crate::console;
 use crate::history::entry::{Entry, Heading};
+use crate::output::{self, Style};
 
-/// The whole of it. On a terminal what models and servers wrote is made harmless; elsewhere texts are as they were.
+/// The whole of it. On a terminal answers are rendered, and what models and servers wrote is made harmless; elsewhere texts are as they were.
 pub(super) fn show(heading: &Heading, entries: &[Entry], look: Look) -> String {
     let mut out = String::new();
     let (id, title) = (look.paint("1", &heading.id), visible::line(&heading.title));
@@ -22,13 +24,12 @@ pub(super) fn show(heading: &Heading, entries: &[Entry], look: Look) -> String {
             let reasoning = harmless(&entry.reasoning, look);
             let _ = writeln!(out, "{}\n", look.paint("2", reasoning.trim_end()));
         }
-        let text = harmless(&plain(&entry.message), look);
-        let line_break = if text.is_empty() || text.ends_with('\n') {
-            ""
-        } else {
-            "\n"
+        // What models write is Markdown. The lines of a prompt stay as they were typed.
+        let style = Style {
+            render: look.style.render && entry.message.role == Role::Assistant,
+            ..look.style
         };
-        let _ = write!(out, "{text}{line_break}");
+        out += &output::shown(&plain(&entry.message), style, console::size());
     }
     out
 }
