@@ -97,7 +97,7 @@ impl Form {
         }
     }
 
-    /// Appends what fits the answer to a terminal of another size.
+    /// Appends what makes way on a terminal that has another size now; [`again`](Self::again) puts it back.
     pub(super) fn resize(&mut self, size: Size, out: &mut String) {
         if let Self::Rendered {
             renderer: Some(renderer),
@@ -106,7 +106,6 @@ impl Form {
         {
             let size = size.or(USUAL);
             renderer.resize(size.columns, size.rows, out);
-            renderer.frame(out);
         }
     }
 

@@ -61,6 +61,10 @@ impl<O: Write, E: Write> Plain<O, E> {
         self.clear();
         let mut shown = String::new();
         self.answer.resize(size, &mut shown);
+        // Behind reasoning there is no room for the answer until that line has ended.
+        if !self.err_open {
+            self.answer.again(&mut shown);
+        }
         self.write(&shown)
     }
 

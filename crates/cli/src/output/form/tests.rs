@@ -189,3 +189,26 @@ fn a_window_of_another_width_gets_what_is_not_final_anew() {
     let row: String = terminal.0.borrow().screen().rows(0, 60).nth(2).unwrap();
     assert_eq!(row, "a row of thirty-five characters and some more words");
 }
+
+#[test]
+fn a_resize_in_the_middle_of_reasoning_draws_nothing_behind_it() {
+    let (mut printer, terminal) = printer();
+    let thought = |text: &str| Update::Delta(Delta::Reasoning(text.to_owned()));
+    tell(&mut printer, &[text("final\n\nsome text"), thought("hm")]);
+    terminal
+        .0
+        .borrow_mut()
+        .screen_mut()
+        .set_size(10.try_into().unwrap(), 60.try_into().unwrap());
+    printer
+        .resize(Size {
+            columns: 60,
+            rows: 10,
+        })
+        .unwrap();
+    tell(&mut printer, &[thought("m"), text(" and more")]);
+    assert_eq!(
+        terminal.seen().0,
+        rows(&["final", "hmm", "", "some text and more"])
+    );
+}
