@@ -122,6 +122,40 @@ def a_conversation_goes_on():
 
 
 @check
+def what_a_response_answers_is_listed():
+    first = ask(model="slow/words", input="Say the word blue.")
+    # The local model takes no calls.
+    second = ask(
+        model="slow/words",
+        previous_response_id=first.id,
+        input=[
+            {"role": "user", "content": [{"type": "input_text", "text": "Say it again."}]},
+            {"type": "function_call", "call_id": "call_1", "name": "look", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "call_1", "output": "It is blue."},
+        ],
+    )
+    whole = list(client.responses.input_items.list(second.id, order="asc"))
+    kinds = [(item.type, getattr(item, "role", None)) for item in whole]
+    said = [("message", "user"), ("message", "assistant"), ("message", "user")]
+    assert kinds == said + [("function_call", None), ("function_call_output", None)], whole
+    assert whole[1].content[0].text == first.output_text and whole[4].output == "It is blue.", whole
+    # The SDK asks for page after page, each after the last item it has.
+    assert list(client.responses.input_items.list(second.id, limit=2)) == whole[::-1]
+    page = client.responses.input_items.list(second.id, limit=2, order="asc", after=whole[0].id)
+    assert page.has_more and page.data == whole[1:3], page
+    sent = [item.model_dump(exclude_none=True) for item in whole]
+    again = client.responses.input_items.list(ask(model="slow/words", input=sent).id, order="asc")
+    places = range(len(whole))
+    assert [item.id.split("_in_")[1] for item in again] == [str(place) for place in places], again
+    try:
+        client.responses.input_items.list(second.id, limit=101)
+    except openai.BadRequestError as error:
+        assert error.param == "limit", error.body
+    else:
+        raise AssertionError("a limit of 101 was taken")
+
+
+@check
 def a_mistake_is_named_in_the_words_of_this_api():
     for fields, param in [
         ({"temperature": 9}, "temperature"),

@@ -6,11 +6,12 @@
 
 mod conversation;
 mod id;
+mod input_items;
 mod translation;
 
 use std::time::Duration;
 
-use aurora_chat::dialect::responses::{Request, Settings, Status, deletion};
+use aurora_chat::dialect::responses::{self, Request, Settings, Status, deletion};
 use aurora_streamlog::State;
 use http::{HeaderMap, Uri};
 
@@ -26,8 +27,9 @@ use crate::streams::follow::Follow;
 use crate::streams::live::Attendance;
 use crate::streams::relay::Absence;
 use crate::streams::title::Title;
-use crate::streams::{Streams, Terms, Visit, title};
+use crate::streams::{self, Streams, Terms, Visit, title};
 use id::{Place, ResponseId, invalid, place, starting_after, wants_stream};
+use input_items::Page;
 use translation::Translation;
 
 /// The parameter in an address that names a response.
@@ -82,6 +84,32 @@ pub(crate) async fn retrieve(
         Some(_) => return Err(bad_cursor("the event is of another response", "Last-Event-ID")),
     };
     events(found.attend(streams, caller).await?, after).await
+}
+
+/// `GET /v1/responses/{id}/input_items`: what the response answers, a page at a time. That is the whole conversation, with
+/// what came before the response it goes on from, and without instructions.
+pub(crate) async fn input_items(
+    streams: &Streams,
+    id: &str,
+    uri: &Uri,
+    caller: &Caller,
+) -> Result<Reply, Refusal> {
+    let page = Page::asked_for(uri)?;
+    let found = find(streams, id, caller).await?;
+    let name = found.id.to_string();
+    let header = found.visit.log.header().await;
+    let header = header.map_err(|error| not_found(&name, streams::refusal(&error).status(), PARAM))?;
+    let Some(conversation) = conversation::read(&header)? else {
+        let message = format!("the response '{name}' answers a conversation that is too long to be kept");
+        return Err(Refusal::invalid(
+            404,
+            message,
+            Some(PARAM),
+            Some("input_not_kept"),
+        ));
+    };
+    page.of(responses::input_items(&name, &conversation))
+        .map(Reply::json)
 }
 
 /// `POST /v1/responses/{id}/cancel`: ends the response if it has not ended, and gives it as it is then.

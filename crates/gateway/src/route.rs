@@ -25,6 +25,8 @@ pub(crate) enum Route {
     Response(String),
     /// A response's end and removal.
     DeleteResponse(String),
+    /// What a response answers.
+    InputItems(String),
     /// The end of a response.
     CancelResponse(String),
     /// Whether the server runs.
@@ -32,7 +34,8 @@ pub(crate) enum Route {
 }
 
 const EXISTS: &str = "POST /v1/chat/completions, POST /v1/responses, GET /v1/responses/{id}, \
-                      DELETE /v1/responses/{id}, POST /v1/responses/{id}/cancel, GET /v1/models, GET /v1/models/{id}, \
+                      DELETE /v1/responses/{id}, GET /v1/responses/{id}/input_items, \
+                      POST /v1/responses/{id}/cancel, GET /v1/models, GET /v1/models/{id}, \
                       GET /v1/streams/{id}, POST /v1/streams/{id}/cancel, GET /health";
 const READ: &str = "GET, HEAD";
 const READ_DELETE: &str = "GET, HEAD, DELETE";
@@ -67,6 +70,7 @@ fn below(method: &Method, path: &str) -> Option<(Route, &'static str)> {
         return match response.split_once('/') {
             None if method == Method::DELETE => Some((Route::DeleteResponse(id(response)?), READ_DELETE)),
             None => Some((Route::Response(id(response)?), READ_DELETE)),
+            Some((response, "input_items")) => Some((Route::InputItems(id(response)?), READ)),
             Some((response, "cancel")) => Some((Route::CancelResponse(id(response)?), WRITE)),
             Some(_) => None,
         };
@@ -173,7 +177,15 @@ mod tests {
             ),
             ("GET", "/v1/responses/x/cancel", Err(405)),
             ("DELETE", "/v1/responses/x/cancel", Err(405)),
-            ("GET", "/v1/responses/x/input_items", Err(404)),
+            (
+                "GET",
+                "/v1/responses/x/input_items",
+                Ok(Route::InputItems("x".to_owned())),
+            ),
+            ("POST", "/v1/responses/x/input_items", Err(405)),
+            ("GET", "/v1/responses/x/input_items/y", Err(404)),
+            ("GET", "/v1/responses//input_items", Err(404)),
+            ("GET", "/v1/responses/x/output_items", Err(404)),
             ("GET", "/v1/responses/", Err(404)),
             ("GET", "/health", Ok(Route::Health)),
             ("GET", "/", Err(404)),

@@ -218,6 +218,7 @@ async fn answer(
         Route::Response(id) => {
             responses::retrieve(&app.streams, &id, &head.headers, &head.uri, &caller).await
         }
+        Route::InputItems(id) => responses::input_items(&app.streams, &id, &head.uri, &caller).await,
         Route::DeleteResponse(id) => responses::delete(&app.streams, &id, &caller).await,
         Route::CancelResponse(id) => responses::cancel(&app.streams, &id, &caller).await,
         Route::Stream(id) => resume::read(&app.streams, &id, &head.headers, &head.uri, &caller).await,

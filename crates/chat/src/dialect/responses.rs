@@ -2,7 +2,7 @@
 //!
 //! [`Request`] reads `POST /v1/responses` into a [`ChatRequest`](crate::ChatRequest) and the [`Settings`] that are the
 //! API's own; [`Writer`] folds the updates of an answer into the API's numbered events and, at any time, its response
-//! object; [`rename`] puts an error about a chat request into the words of this API.
+//! object; [`input_items`] lists what a response answers; [`rename`] puts an error about a chat request into the words of this API.
 //!
 //! None of it does I/O, knows the time or makes up ids: those come in. So the updates of a stream log give the same
 //! events, byte for byte, however often and wherever they are folded, and `starting_after` is a matter of leaving out
@@ -32,6 +32,7 @@
 
 mod event;
 mod input;
+mod input_items;
 mod item;
 mod object;
 mod options;
@@ -45,6 +46,7 @@ mod tests;
 mod write;
 
 pub use event::Event;
+pub use input_items::input_items;
 pub use object::{Status, deletion};
 pub use rename::{rename, rename_body};
 pub use request::Request;

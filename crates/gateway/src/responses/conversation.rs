@@ -47,13 +47,12 @@ pub(super) async fn go_on(streams: &Streams, request: &mut Request, owner: &Owne
     if ended(&*log).is_none() {
         return Err(refused(&name, "is still being made"));
     }
-    let Some(earlier) = Title::conversation(&header) else {
+    let Some(mut conversation) = read(&header)? else {
         return Err(refused(
             &name,
             "answers a conversation that is too long to be kept; send it in 'input'",
         ));
     };
-    let mut conversation = read(earlier)?;
     let visit = Visit {
         log,
         attendance: Attendance::default(),
@@ -85,14 +84,18 @@ pub(super) fn write(request: &Request) -> Option<Value> {
     body.get("messages").cloned()
 }
 
-fn read(messages: Value) -> Result<Vec<Message>, Refusal> {
+/// The conversation in the header of a response's stream; `None` if it was too long.
+pub(super) fn read(header: &[u8]) -> Result<Option<Vec<Message>>, Refusal> {
+    let Some(messages) = Title::conversation(header) else {
+        return Ok(None);
+    };
     if messages == json!([]) {
-        return Ok(Vec::new());
+        return Ok(Some(Vec::new()));
     }
     let body = json!({ "messages": messages }).to_string();
     ChatRequest::from_json(body.as_bytes())
-        .map(|request| request.messages)
-        .map_err(|error| Refusal::internal(format!("the earlier conversation cannot be read: {error}")))
+        .map(|request| Some(request.messages))
+        .map_err(|error| Refusal::internal(format!("a conversation that was kept cannot be read: {error}")))
 }
 
 fn refused(name: &str, why: &str) -> Refusal {

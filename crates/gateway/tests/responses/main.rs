@@ -1,8 +1,10 @@
 //! The Responses API on the wire: what is sent, coming back to any event of it, and the life of a response.
 
+mod input_items;
 mod life;
 mod reading;
 mod refused;
+mod restart;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -3,6 +3,7 @@
 mod endings;
 mod events;
 mod input;
+mod input_items;
 mod model;
 mod properties;
 mod request;
