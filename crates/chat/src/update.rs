@@ -172,6 +172,12 @@ impl FailureKind {
 }
 
 impl End {
+    /// The last finish reason as the source wrote it.
+    #[must_use]
+    pub fn finish_reason_str(&self) -> Option<&str> {
+        self.finish_reason.as_ref().map(FinishReason::as_str)
+    }
+
     /// The end of a stream that came to its proper close with this finish reason. A reason that says generation broke
     /// off ([`Verdict::of_finish`]) makes it a failure all the same.
     #[must_use]

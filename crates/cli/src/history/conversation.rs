@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aurora_chat::{Content, Delta, End, FinishReason, Message, Role, Transcript, Update};
+use aurora_chat::{Content, Delta, End, Message, Role, Transcript, Update};
 
 use super::entry::{self, Answer, Answerer, Ending, Entry, Heading, Manner, Moment, Seam};
 use super::log::{Log, Writer};
@@ -360,11 +360,7 @@ impl Live {
     fn ending_of(&self, end: &End) -> Ending {
         Ending {
             verdict: end.verdict.as_str().to_owned(),
-            finish_reason: end
-                .finish_reason
-                .as_ref()
-                .map(FinishReason::as_str)
-                .map(str::to_owned),
+            finish_reason: end.finish_reason_str().map(str::to_owned),
             error: end.failure.as_ref().map(|failure| failure.message.clone()),
             usage: self.transcript.usage,
             first: self.first,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use aurora_chat::{Delta, End, Failure, Notice, Start, Verdict};
 use serde_json::{Value, json};
 
-use super::{Meter, ending, finish_reason, visible};
+use super::{Meter, ending, visible};
 
 /// Writes JSON lines.
 #[derive(Debug)]
@@ -117,7 +117,12 @@ impl<O: Write, E: Write> Json<O, E> {
         let error = end.failure.as_ref().map(|failure: &Failure| {
             json!({"kind": failure.kind.as_str(), "message": failure.message, "status": failure.status})
         });
-        self.last(end.verdict.as_str(), finish_reason(end), &json!(error), meter)
+        self.last(
+            end.verdict.as_str(),
+            end.finish_reason_str(),
+            &json!(error),
+            meter,
+        )
     }
 
     /// Writes the end for a reason that is no source's.

@@ -7,7 +7,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use aurora_chat::{Delta, End, FinishReason, Start, Update, Usage, Verdict};
+use aurora_chat::{Delta, Start, Update, Usage, Verdict};
 use aurora_client::Prospect;
 
 use crate::problem::{Problem, Result};
@@ -234,11 +234,6 @@ pub(crate) fn shown(answer: &str, style: Style, size: Size) -> String {
         out.push('\n');
     }
     out
-}
-
-/// The last finish reason as the server wrote it, harmless to show.
-fn finish_reason(end: &End) -> Option<&str> {
-    end.finish_reason.as_ref().map(FinishReason::as_str)
 }
 
 #[cfg(test)]

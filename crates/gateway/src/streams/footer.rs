@@ -1,6 +1,6 @@
 //! The last word on a stream: what its relay leaves for whoever asks about it later.
 
-use aurora_chat::{End, FinishReason};
+use aurora_chat::End;
 use serde::{Deserialize, Serialize};
 
 use crate::Refusal;
@@ -23,11 +23,7 @@ impl Footer {
     pub(crate) fn of(end: &End, model: &str) -> Self {
         Self {
             verdict: end.verdict.as_str().to_owned(),
-            finish_reason: end
-                .finish_reason
-                .as_ref()
-                .map(FinishReason::as_str)
-                .map(str::to_owned),
+            finish_reason: end.finish_reason_str().map(str::to_owned),
             model: model.to_owned(),
             status: end.to_report().map(|failure| Refusal::from(&failure).status()),
         }

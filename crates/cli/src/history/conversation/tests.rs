@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use aurora_chat::{Failure, FailureKind, Fault, Usage, Verdict};
+use aurora_chat::{Failure, FailureKind, Fault, FinishReason, Usage, Verdict};
 
 use super::*;
 use crate::history::store::Store;
