@@ -77,33 +77,21 @@ impl Form {
 
     /// Appends what makes way for something else: takes away what [`again`](Self::again) puts back.
     pub(super) fn make_way(&mut self, out: &mut String) {
-        if let Self::Rendered {
-            renderer: Some(renderer),
-            ..
-        } = self
-        {
+        if let Some(renderer) = self.renderer() {
             renderer.interrupt(out);
         }
     }
 
     /// Appends what puts back what made way.
     pub(super) fn again(&mut self, out: &mut String) {
-        if let Self::Rendered {
-            renderer: Some(renderer),
-            ..
-        } = self
-        {
+        if let Some(renderer) = self.renderer() {
             renderer.frame(out);
         }
     }
 
     /// Appends what makes way on a terminal that has another size now; [`again`](Self::again) puts it back.
     pub(super) fn resize(&mut self, size: Size, out: &mut String) {
-        if let Self::Rendered {
-            renderer: Some(renderer),
-            ..
-        } = self
-        {
+        if let Some(renderer) = self.renderer() {
             let size = size.or(USUAL);
             renderer.resize(size.columns, size.rows, out);
         }
@@ -119,6 +107,14 @@ impl Form {
                 renderer: Some(renderer),
                 ..
             } => renderer.finish(out),
+        }
+    }
+
+    /// The renderer, once it is there.
+    fn renderer(&mut self) -> Option<&mut Renderer> {
+        match self {
+            Self::Rendered { renderer, .. } => renderer.as_deref_mut(),
+            Self::Raw | Self::Visible(_) => None,
         }
     }
 
