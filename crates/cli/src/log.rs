@@ -4,7 +4,6 @@
 //! keys never. Other people's libraries stay two steps quieter than ours, and never reach the level at which some of
 //! them print headers.
 
-use std::fs::OpenOptions;
 use std::io;
 use std::sync::Mutex;
 
@@ -14,6 +13,7 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::{Registry, fmt};
 
 use crate::args::Common;
+use crate::private;
 use crate::problem::{Problem, Result};
 
 /// Starts the log that was asked for: JSON lines to the file if one is named, text to stderr otherwise.
@@ -28,12 +28,10 @@ pub(crate) fn start(flags: &Common) -> Result<()> {
     };
     let filter = filter(verbosity);
     let set = if let Some(path) = &flags.log_file {
-        let mut options = OpenOptions::new();
-        options.append(true).create(true);
-        // What people ask is nobody else's business, and at -vvv it is in there.
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options
+        // At -vvv prompts are in it.
+        let file = private::options()
+            .append(true)
+            .create(true)
             .open(path)
             .map_err(|error| Problem::usage(format!("--log-file {}: {error}", path.display())))?;
         let layer = fmt::layer()

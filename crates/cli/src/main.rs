@@ -17,6 +17,7 @@ mod delivery;
 mod history;
 mod log;
 mod output;
+mod private;
 mod problem;
 mod prompt;
 mod recording;

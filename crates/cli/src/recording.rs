@@ -1,11 +1,12 @@
 //! The files of recordings: written by `--record`, read by `aurora replay`. What is in them is the client's to say.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use aurora_client::Recording;
 
+use crate::private;
 use crate::problem::{Problem, Result};
 
 /// The largest recording that is read: many times what the client's limit on an answer lets one grow to, with every
@@ -23,11 +24,10 @@ pub(crate) fn create(path: &Path) -> Result<File> {
             "--record -: standard output is the answer's; name a file",
         ));
     }
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
+    private::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
         .open(path)
         .map_err(|error| Problem::usage(format!("--record {}: {error}", path.display())))
 }

@@ -40,6 +40,14 @@ impl Visible {
     }
 }
 
+/// The harmless form of a whole text. Line feeds and tabs stay, CR LF becomes LF.
+pub fn text(text: &str) -> String {
+    let (mut visible, mut out) = (Visible::default(), String::new());
+    visible.push(text, &mut out);
+    visible.finish(&mut out);
+    out
+}
+
 /// The harmless form of a text that is shown within one line: line breaks and tabs become spaces.
 pub fn line(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -89,14 +97,8 @@ fn show(c: char, out: &mut String) {
 mod tests {
     use proptest::prelude::*;
 
+    use super::text as whole;
     use super::*;
-
-    fn whole(text: &str) -> String {
-        let (mut visible, mut out) = (Visible::default(), String::new());
-        visible.push(text, &mut out);
-        visible.finish(&mut out);
-        out
-    }
 
     #[test]
     fn escape_sequences_become_ordinary_text() {

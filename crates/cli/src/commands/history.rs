@@ -3,7 +3,6 @@
 //! What is printed goes to stdout: shown on a terminal it is harmless, into a pipe the texts go as they are. That there
 //! is nothing to print is told on stderr, and is no failure.
 
-use std::fs::OpenOptions;
 use std::io::{self, BufRead as _, BufWriter, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +11,7 @@ use crate::console;
 use crate::history::entry::Heading;
 use crate::history::{History, Store};
 use crate::output::Style;
+use crate::private;
 use crate::problem::{Problem, Result};
 use crate::settings::{self, Env};
 
@@ -200,11 +200,13 @@ fn export(
         });
     };
     let wrong = |error: io::Error| Problem::usage(format!("--output {}: {error}", path.display()));
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = BufWriter::new(options.open(&path).map_err(wrong)?);
+    let file = private::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(&path)
+        .map_err(wrong)?;
+    let mut file = BufWriter::new(file);
     export::write(store, headings, is_list, format, &mut file, wrong)?;
     file.flush().map_err(wrong)
 }

@@ -3,7 +3,7 @@
 //! `PRAGMA user_version` is the number of steps that the file has been through. A file with more than this program
 //! knows is refused and not written to, and so is a database of another program. Steps are never edited once released: `tests/` keeps a file of every version.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -236,11 +236,11 @@ fn make_file(path: &Path) -> io::Result<()> {
 
 /// Opens a file for writing that is for its owner's eyes, and makes it if it is not there.
 pub(super) fn private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    crate::private::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The commands of a chat that look at it, and take something out of it.
 
 use std::fmt::Write as _;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -16,6 +16,7 @@ use crate::code::{self, Block, Wanted};
 use crate::commands::history::export;
 use crate::console;
 use crate::output::visible;
+use crate::private;
 use crate::problem::{Problem, Result};
 
 /// The most that is copied, in bytes: what terminals take in one escape sequence.
@@ -95,10 +96,11 @@ impl Chat<'_> {
         };
         match code::of(&answer, wanted) {
             Ok(code) => {
-                let mut shown = code;
-                if self.style.out_is_terminal {
-                    shown = visible(&shown);
-                }
+                let shown = if self.style.out_is_terminal {
+                    visible::text(&code)
+                } else {
+                    code
+                };
                 console::print(&shown)
             }
             Err(message) => {
@@ -137,11 +139,9 @@ impl Chat<'_> {
     pub(super) fn save(&self, path: &Path) -> Result<()> {
         let mut text = format!("# {}\n", self.conversation.title());
         export::sections(self.conversation.entries(), &mut text);
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options
+        private::options()
+            .write(true)
+            .create_new(true)
             .open(path)
             .and_then(|mut file| file.write_all(text.as_bytes()))
             .map_err(|error| Problem::usage(format!("/save {}: {error}", path.display())))?;
@@ -165,14 +165,6 @@ impl Chat<'_> {
         let answer = entries.find(|entry| entry.message.role == Role::Assistant)?;
         Some(answer.message.plain_text().into_owned())
     }
-}
-
-/// The harmless form of a text for a terminal.
-fn visible(text: &str) -> String {
-    let (mut visible, mut shown) = (visible::Visible::default(), String::new());
-    visible.push(text, &mut shown);
-    visible.finish(&mut shown);
-    shown
 }
 
 /// What a person makes of a text in an editor; `None` if they leave it as it is, or empty.
@@ -211,11 +203,7 @@ impl Draft {
         let path = std::env::temp_dir().join(format!("aurora-prompt-{}.md", std::process::id()));
         // One that is there is not ours: somebody may have put it, or a link, in the way.
         let _ = fs::remove_file(&path);
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&path)?;
+        let mut file = private::options().write(true).create_new(true).open(&path)?;
         let draft = Self(path);
         file.write_all(text.as_bytes())?;
         Ok(draft)

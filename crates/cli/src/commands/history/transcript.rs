@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use aurora_chat::{Content, Message, Part, Role};
-use aurora_render::visible::{self, Visible};
+use aurora_render::visible;
 
 use super::Look;
 use super::listing::{local, model, speaker};
@@ -65,11 +65,9 @@ fn plain(message: &Message) -> String {
 }
 
 fn harmless(text: &str, look: Look) -> String {
-    if !look.is_terminal {
-        return text.to_owned();
+    if look.is_terminal {
+        visible::text(text)
+    } else {
+        text.to_owned()
     }
-    let (mut visible, mut out) = (Visible::default(), String::new());
-    visible.push(text, &mut out);
-    visible.finish(&mut out);
-    out
 }
