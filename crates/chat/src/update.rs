@@ -90,6 +90,8 @@ pub struct Failure {
     pub param: Option<String>,
     /// How long the server asked to be left alone (`retry-after-ms`, `Retry-After`), if it did.
     pub retry_after: Option<Duration>,
+    /// Whether the server wants to be asked again (`x-should-retry`), if it said so.
+    pub should_retry: Option<bool>,
 }
 
 /// The kinds of failure.
@@ -144,6 +146,7 @@ impl Failure {
             code: None,
             param: None,
             retry_after: None,
+            should_retry: None,
         }
     }
 }

@@ -231,6 +231,13 @@ impl Queue {
 
 /// What an attempt may cost in tokens, before anybody has counted: see [`Pace::tokens_per_minute`].
 pub(crate) fn estimate(request: &ChatRequest) -> u64 {
+    estimate_prompt(request).saturating_add(u64::from(request.max_tokens.unwrap_or(0)))
+}
+
+/// About how many tokens a prompt is, by its length alone: a token for every 4 bytes of text, tool calls and tools, and 1000
+/// for every other part of a message.
+#[must_use]
+pub fn estimate_prompt(request: &ChatRequest) -> u64 {
     let (mut bytes, mut others) = (0, 0);
     for message in &request.messages {
         match &message.content {
@@ -257,7 +264,7 @@ pub(crate) fn estimate(request: &ChatRequest) -> u64 {
         .map(|tool| tool.to_string().len())
         .sum::<usize>();
     let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-    bytes.div_ceil(BYTES_A_TOKEN) + others * TOKENS_OF_A_PART + u64::from(request.max_tokens.unwrap_or(0))
+    bytes.div_ceil(BYTES_A_TOKEN) + others * TOKENS_OF_A_PART
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use aurora_chat::{Failure, FailureKind, Limit};
 
 /// The longest wait a server may ask for; a longer one ends the call at once.
-pub(crate) const MAX_WAIT: Duration = Duration::from_secs(60);
+pub const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// The longest wait that is told apart: 136 years, which recordings can hold.
 const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
@@ -41,9 +41,13 @@ pub(crate) enum Decision {
 
 /// Whether the same request, sent again later, has a chance: the server was busy, broken or out of reach, or too many
 /// calls waited for it. False where the request itself is wrong or the account has no credit. An error event that names
-/// no status is judged by its type and code.
+/// no status is judged by its type and code. What the server itself says about it ([`Failure::should_retry`]) goes before all
+/// but the account's credit.
 #[must_use]
 pub fn is_retryable(failure: &Failure) -> bool {
+    if let (Some(wanted), false) = (failure.should_retry, failure.is_quota()) {
+        return wanted;
+    }
     match failure.kind {
         FailureKind::Connect
         | FailureKind::ConnectionLost
@@ -113,9 +117,13 @@ pub(crate) fn decide(failure: &Failure, hints: Hints, made: u32, allowed: u32, s
     }
 }
 
-/// Full jitter: anything between nothing and the step, which doubles from [`FIRST_STEP`] to [`LAST_STEP`]. In whole
+/// How long to wait before a request is sent again that was sent again `made` times before, where its server says nothing
+/// about it; equal seeds give equal waits.
+///
+/// Full jitter: anything between nothing and a step, which is half a second at first and doubles to eight. In whole
 /// microseconds, in which recordings count: a wait that has passed has passed in the replay too.
-pub(crate) fn backoff(made: u32, seed: u64) -> Duration {
+#[must_use]
+pub fn backoff(made: u32, seed: u64) -> Duration {
     let step = FIRST_STEP
         .saturating_mul(2_u32.saturating_pow(made))
         .min(LAST_STEP);

@@ -85,6 +85,7 @@ impl Call {
     /// Tries again if the rules allow it, and fails otherwise. The answer has not begun.
     fn retry_or_fail(&mut self, mut failure: Failure, hints: Hints, now: Duration) {
         failure.retry_after = failure.retry_after.or(hints.after);
+        failure.should_retry = failure.should_retry.or(hints.should_retry);
         let terms = &self.terms;
         match retry::decide(&failure, hints, self.retries_made, terms.retries, terms.seed) {
             Decision::Retry(wait) => {

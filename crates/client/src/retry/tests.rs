@@ -196,3 +196,17 @@ fn the_backoff_uses_its_whole_step() {
     );
     assert!(waits.iter().any(|wait| *wait < 0.5) && waits.iter().any(|wait| *wait > 7.5));
 }
+
+#[test]
+fn what_the_server_says_about_trying_again_goes_before_its_status() {
+    let said = |number, should_retry| Failure {
+        should_retry: Some(should_retry),
+        ..status(number)
+    };
+    assert!(is_retryable(&said(400, true)) && !is_retryable(&said(503, false)));
+    let quota = Failure {
+        code: Some("insufficient_quota".to_owned()),
+        ..said(429, true)
+    };
+    assert!(!is_retryable(&quota));
+}
