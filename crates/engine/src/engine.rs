@@ -179,6 +179,16 @@ impl Engine {
         &self.0.info
     }
 
+    /// How many tokens the prompt of this request is to the model, template included. Takes as long as
+    /// [`Engine::generate`] takes before it returns.
+    ///
+    /// # Errors
+    /// The model cannot answer the request as it is.
+    pub fn count(&self, request: &ChatRequest) -> Result<usize, RequestError> {
+        check(request, self.0.info.vocabulary)?;
+        self.0.prompt(request).map(|prompt| prompt.len())
+    }
+
     /// Checks a request and begins its answer.
     ///
     /// The prompt is rendered and tokenised on the calling thread, which takes about a second for a megabyte of text;
