@@ -5,6 +5,7 @@
 //! prompt and the command is `ask`. Flags work before and after the command, because the command is moved to the front
 //! before clap sees the line.
 
+mod batch;
 mod config;
 mod history;
 
@@ -19,6 +20,7 @@ use crate::code::Block;
 use crate::roles;
 use crate::settings::{MAX_RETRIES, file, units};
 
+pub(crate) use batch::BatchArgs;
 pub(crate) use config::ConfigCommand;
 pub(crate) use history::{ExportFormat, HistoryCommand};
 
@@ -77,6 +79,8 @@ pub(crate) enum Command {
         #[arg(long, value_name = "KEYS")]
         edit_keys: Option<EditKeys>,
     },
+    /// Ask for thousands of answers, side by side: items in, results out, a line each; goes on where it was stopped
+    Batch(BatchArgs),
     /// Play a recording that --record made: the same answer, verdict and exit code
     Replay {
         /// The recording; - is standard input
@@ -306,7 +310,7 @@ pub(crate) fn parse(line: Vec<OsString>) -> Result<Cli, clap::Error> {
 pub(crate) fn wants_events(line: &[OsString]) -> bool {
     let line = command_first(&Cli::command(), line.to_vec());
     let answers = line.get(1).is_none_or(|word| {
-        ["ask", "chat", "code", "replay"]
+        ["ask", "batch", "chat", "code", "replay"]
             .iter()
             .any(|command| word == command)
     });
@@ -456,6 +460,7 @@ Examples:
   aurora -e http://127.0.0.1:9000/v1 -m some-model --record call.jsonl hello
   aurora replay call.jsonl --speed 10
   aurora -c and at night?
+  aurora batch prompts.jsonl -o answers.jsonl -j 16
   aurora history search sky
   aurora serve --listen 127.0.0.1:8080
 
@@ -476,7 +481,7 @@ Exit codes:
   2  usage                          8    length: the token limit
   3  configuration or model file    9    content filter
   4  the request was refused        130  cancelled
-  5  the server failed";
+  5  the server failed        10   a batch whose items are not all complete";
 
 #[cfg(test)]
 mod tests;

@@ -126,6 +126,15 @@ pub(crate) fn size() -> Size {
     })
 }
 
+/// The size of the terminal that stderr is.
+pub(crate) fn err_size() -> Size {
+    let known = ::console::Term::stderr().size_checked();
+    known.map_or_else(Size::default, |(rows, columns)| Size {
+        columns: columns.into(),
+        rows: rows.into(),
+    })
+}
+
 /// How long a frame lasts where nothing is said: one repaint of most screens.
 const FRAME: Duration = Duration::from_millis(16);
 

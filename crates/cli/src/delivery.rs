@@ -119,11 +119,19 @@ pub(crate) fn with_printer(
 /// # Errors
 /// stdout cannot be written.
 pub(crate) fn refuse(message: &str) -> Result<()> {
+    refuse_as("usage", message)
+}
+
+/// Writes the end of JSON lines for a problem of this kind.
+///
+/// # Errors
+/// stdout cannot be written.
+pub(crate) fn refuse_as(kind: &str, message: &str) -> Result<()> {
     let style = Style {
         json: true,
         ..Style::default()
     };
-    Printer::new(style, io::stdout().lock(), io::stderr()).problem(Duration::ZERO, "usage", message)
+    Printer::new(style, io::stdout().lock(), io::stderr()).problem(Duration::ZERO, kind, message)
 }
 
 /// Writes the end of an answer that was cancelled before it was asked for; returns the exit code.

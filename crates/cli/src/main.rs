@@ -9,13 +9,17 @@ use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
 mod args;
+mod batch;
+mod claimed;
 mod code;
 mod commands;
 mod console;
 mod cpu;
 mod delivery;
+mod files;
 mod history;
 mod log;
+mod many;
 mod output;
 mod private;
 mod problem;

@@ -87,6 +87,11 @@ impl Stop {
         });
     }
 
+    /// Whether a signal has come.
+    pub(crate) fn is_requested(&self) -> bool {
+        *self.told.borrow() != Heard::Nothing
+    }
+
     /// Whether the process is to end.
     pub(crate) fn is_terminated(&self) -> bool {
         *self.told.borrow() == Heard::Terminate

@@ -32,10 +32,18 @@ impl Source {
     /// # Errors
     /// The key or the address is unusable, or the model is local and this build has no engine (configuration).
     pub(crate) fn of(target: &Target<'_>, settings: &Settings) -> Result<Self> {
+        Self::through(&client()?, target, settings)
+    }
+
+    /// As [`Source::of`], by a client that others use too: they share its connections and what limits calls to an endpoint.
+    ///
+    /// # Errors
+    /// As [`Source::of`].
+    pub(crate) fn through(client: &Client, target: &Target<'_>, settings: &Settings) -> Result<Self> {
         match target {
             Target::Upstream(endpoint, model) => {
                 let upstream = endpoint.to_upstream(settings)?;
-                Ok(Self::Upstream(client()?, Box::new(upstream), model.clone()))
+                Ok(Self::Upstream(client.clone(), Box::new(upstream), model.clone()))
             }
             #[cfg(feature = "engine")]
             Target::Local(name) => Ok(Self::Local(local::Local::new(name, settings)?)),

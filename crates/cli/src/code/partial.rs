@@ -5,19 +5,14 @@
 //! program writes at a time: the other name is locked meanwhile. What is no regular file, a device or a pipe, cannot be
 //! replaced and is written as it comes.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use aurora_chat::Verdict;
 
+use crate::claimed::{claim, flush_folder, led_to};
 use crate::problem::{Problem, Result};
-
-/// How many links are followed to the file they lead to, as on Linux.
-const LINKS: usize = 40;
-
-/// How often a file is opened that is renamed or removed at that very moment.
-const TRIES: usize = 16;
 
 /// A file on its way.
 #[derive(Debug)]
@@ -70,10 +65,11 @@ impl Partial {
         let mut path = real.clone().into_os_string();
         path.push(".partial");
         let path = PathBuf::from(path);
-        let (file, is_new) = claim(&path).map_err(|error| match error.kind() {
-            ErrorKind::WouldBlock => wrong(&"is being written by another aurora"),
-            _ => wrong(&format_args!("cannot write {}: {error}", path.display())),
-        })?;
+        let (file, is_new) =
+            claim(&path, OpenOptions::new().write(true)).map_err(|error| match error.kind() {
+                ErrorKind::WouldBlock => wrong(&"is being written by another aurora"),
+                _ => wrong(&format_args!("cannot write {}: {error}", path.display())),
+            })?;
         let partial = Self::new(real, file, Some(Beside { path, is_new }));
         partial.hide().map_err(|error| wrong(&error))?;
         Ok(partial)
@@ -168,8 +164,7 @@ impl Partial {
             .sync_all()
             .and_then(|()| fs::rename(&beside.path, &self.target))
             .map_err(|error| self.wrong(&error))?;
-        // The name is in the folder, which has to be flushed too; not every system can.
-        let _ = File::open(folder_of(&self.target)).and_then(|folder| folder.sync_all());
+        flush_folder(&self.target);
         Ok(format!("{}: {}", self.target.display(), self.size()))
     }
 
@@ -216,79 +211,6 @@ impl Drop for Partial {
             let _ = fs::remove_file(&beside.path);
         }
     }
-}
-
-/// Opens the file of this name and locks it; says whether it was not there before.
-///
-/// # Errors
-/// [`WouldBlock`](ErrorKind::WouldBlock) where another program has the lock.
-fn claim(path: &Path) -> io::Result<(File, bool)> {
-    for _ in 0..TRIES {
-        let (file, is_new) = create(path)?;
-        match file.try_lock() {
-            // Where there are no locks, nobody can be kept from writing.
-            Ok(()) | Err(TryLockError::Error(_)) => {}
-            Err(TryLockError::WouldBlock) => return Err(ErrorKind::WouldBlock.into()),
-        }
-        // Between the two its owner may have given it its final name, or have removed it.
-        if is_at(&file, path) {
-            return Ok((file, is_new));
-        }
-    }
-    Err(ErrorKind::WouldBlock.into())
-}
-
-fn create(path: &Path) -> io::Result<(File, bool)> {
-    let mut options = OpenOptions::new();
-    options.write(true);
-    match options.clone().create_new(true).open(path) {
-        Ok(file) => Ok((file, true)),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            // To open a pipe would wait for its reader, and what a link leads to is not ours.
-            match fs::symlink_metadata(path) {
-                Ok(there) if !there.is_file() => {
-                    Err(io::Error::other("it is in the way and no regular file"))
-                }
-                _ => options
-                    .create(true)
-                    .truncate(false)
-                    .open(path)
-                    .map(|file| (file, false)),
-            }
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// Whether this is the file of this name.
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    let id = |file: &fs::Metadata| (file.dev(), file.ino());
-    matches!((file.metadata(), fs::symlink_metadata(path)), (Ok(this), Ok(there)) if id(&this) == id(&there))
-}
-
-/// A file that is open keeps its name here.
-#[cfg(not(unix))]
-fn is_at(_: &File, _: &Path) -> bool {
-    true
-}
-
-/// Where a link leads that leads to nothing yet; a name that is no link leads to itself.
-fn led_to(name: &Path) -> io::Result<PathBuf> {
-    let mut name = name.to_owned();
-    for _ in 0..LINKS {
-        match fs::read_link(&name) {
-            Ok(next) => name = folder_of(&name).join(next),
-            Err(_) => return Ok(name),
-        }
-    }
-    Err(io::Error::other("too many links"))
-}
-
-fn folder_of(path: &Path) -> &Path {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    folder.unwrap_or(Path::new("."))
 }
 
 /// A size for a person, in ASCII.

@@ -149,7 +149,7 @@ fn asking(
 ///
 /// # Errors
 /// A flag has a value that no model takes (usage).
-pub(super) fn request(messages: Vec<Message>, flags: &Common) -> Result<ChatRequest> {
+pub(crate) fn request(messages: Vec<Message>, flags: &Common) -> Result<ChatRequest> {
     let request = ChatRequest {
         messages,
         stream: true,

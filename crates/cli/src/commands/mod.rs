@@ -7,6 +7,7 @@ use crate::settings::{self, Env};
 use crate::{console, log};
 
 mod ask;
+mod batch;
 mod chat;
 mod code;
 mod config;
@@ -24,7 +25,11 @@ pub(crate) fn run(command: Command, flags: &Common) -> Result<u8> {
     let env = Env::of_process();
     if !matches!(
         command,
-        Command::Ask { .. } | Command::Chat { .. } | Command::Code { .. } | Command::Replay { .. }
+        Command::Ask { .. }
+            | Command::Batch(_)
+            | Command::Chat { .. }
+            | Command::Code { .. }
+            | Command::Replay { .. }
     ) {
         // Those do it by themselves: with --json, even a log that cannot be started is told in an `end`.
         refuse_record(flags)?;
@@ -32,6 +37,7 @@ pub(crate) fn run(command: Command, flags: &Common) -> Result<u8> {
     }
     match command {
         Command::Ask { prompt } => ask::run(&prompt, flags, env),
+        Command::Batch(args) => batch::run(&args, flags, env),
         Command::Chat { prompt, edit_keys } => chat::run(&prompt, edit_keys, flags, env),
         Command::Code {
             prompt,
@@ -51,6 +57,8 @@ pub(crate) fn run(command: Command, flags: &Common) -> Result<u8> {
         Command::Man { command } => man(command.as_deref()),
     }
 }
+
+pub(crate) use ask::request;
 
 /// `--record` where there is nothing to record.
 fn refuse_record(flags: &Common) -> Result<()> {

@@ -13,7 +13,7 @@ use crate::problem::{Problem, Result};
 use crate::settings::Settings;
 use crate::settings::file::{self, StoreKind};
 use crate::settings::target::LOCAL;
-use crate::{signals, source};
+use crate::{files, signals, source};
 
 /// How much may be lost with the power where `fsync = "interval"`.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ pub(super) fn run(settings: &Settings) -> Result<u8> {
         grace: server.streams.grace.value,
         ..Options::default()
     };
-    raise_file_limit();
+    files::raise_limit();
     let runtime = super::runtime()?;
     let served = runtime.block_on(async {
         let mut signal = signals::listen()
@@ -55,22 +55,6 @@ pub(super) fn run(settings: &Settings) -> Result<u8> {
     runtime.shutdown_background();
     served.map(|()| 0)
 }
-
-/// Lets this process open as many files as it may. Every stream takes two, and the usual limit of 1024 is low only for the
-/// sake of programs that use `select`; whoever wants fewer lowers the hard limit.
-#[cfg(unix)]
-fn raise_file_limit() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::warn!(%error, "the limit of open files stays as it is");
-    }
-}
-
-#[cfg(not(unix))]
-fn raise_file_limit() {}
 
 /// Where answers are kept.
 ///

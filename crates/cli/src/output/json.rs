@@ -168,14 +168,19 @@ impl<O: Write, E: Write> Json<O, E> {
 
     /// Writes `{"type":…` and the fields in this order, which a JSON map would not keep, in one write.
     fn line(&mut self, kind: &str, fields: &[(&str, Value)]) -> io::Result<()> {
-        let mut text = format!("{{\"type\":\"{kind}\"");
-        for (name, value) in fields {
-            let _ = write!(text, ",\"{name}\":{value}");
-        }
-        text.push_str("}\n");
-        self.out.write_all(escaped(&text).as_bytes())?;
+        self.out.write_all(object(kind, fields).as_bytes())?;
         self.out.flush()
     }
+}
+
+/// A JSON line: `{"type":…` and the fields in this order.
+pub(crate) fn object(kind: &str, fields: &[(&str, Value)]) -> String {
+    let mut text = format!("{{\"type\":\"{kind}\"");
+    for (name, value) in fields {
+        let _ = write!(text, ",\"{name}\":{value}");
+    }
+    text.push_str("}\n");
+    escaped(&text)
 }
 
 /// JSON itself escapes only C0. Outside strings a JSON line is ASCII, so whatever is found stands in a string.

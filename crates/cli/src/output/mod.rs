@@ -23,6 +23,7 @@ mod plain;
 pub(crate) use audience::Audience;
 pub(crate) use aurora_render::visible;
 pub(crate) use countdown::Place;
+pub(crate) use json::object as json_line;
 
 /// How an answer is to be written.
 #[derive(Clone, Copy, Debug, Default)]

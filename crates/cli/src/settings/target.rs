@@ -77,6 +77,10 @@ impl Settings {
                     ))
                 })?,
         };
+        self.at(endpoint, model)
+    }
+
+    fn at(&self, endpoint: &Sourced<String>, model: String) -> Result<Target<'_>> {
         if endpoint.value == LOCAL {
             return Ok(Target::Local(
                 model.strip_prefix("local/").map(str::to_owned).unwrap_or(model),
@@ -86,6 +90,20 @@ impl Settings {
             Some(endpoint) => Ok(Target::Upstream(endpoint, model)),
             None => Err(endpoint.mistake("no such endpoint")),
         }
+    }
+
+    /// What answers a request that names its model itself: a model of the endpoint of this run, if there is one.
+    ///
+    /// # Errors
+    /// A name that means nothing; the names that exist are listed.
+    pub(crate) fn target_of(&self, model: &str) -> Result<Target<'_>> {
+        if let Some(endpoint) = &self.endpoint {
+            return self.at(endpoint, model.to_owned());
+        }
+        self.named(&Sourced {
+            value: model.to_owned(),
+            origin: Origin::Flag("model"),
+        })
     }
 
     /// The full name (`local/NAME`, `endpoint/NAME`) of what answers in this run.

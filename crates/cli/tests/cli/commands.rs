@@ -30,7 +30,7 @@ fn version_and_help_go_to_stdout() {
     ] {
         assert!(help.out.contains(word), "no {word}");
     }
-    for later in ["summarize", "batch", "inspect"] {
+    for later in ["summarize", "inspect"] {
         assert!(!help.out.contains(later), "{later} does not exist yet");
     }
     assert_eq!(home.run(&["help", "serve"]).code, Some(0));

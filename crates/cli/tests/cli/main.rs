@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "these are all tests, helpers included")]
 
 mod answers;
+mod batch;
 mod chat;
 mod code;
 mod commands;
