@@ -9,7 +9,7 @@ use std::{
 
 use aurora_chat::{Failure, FailureKind, Update};
 use futures_core::Stream;
-use reqwest::{Response, header::HeaderMap};
+use http::Uri;
 use tracing::Span;
 
 use crate::{
@@ -20,7 +20,8 @@ use crate::{
     log,
     progress::{Progress, Prospect},
     record::Recorder,
-    transport::{Outgoing, Unsent, body_failure, head_of},
+    response::{Response, head_of},
+    transport::{Outgoing, Unsent},
 };
 
 /// How long the last bytes of a body may take after `[DONE]`, when nobody waits for them any more but the connection,
@@ -196,11 +197,15 @@ impl Driver {
         };
         match sent {
             Some(Ok(mut response)) => {
-                let head = head_of(&response).clean(self.call.mask());
+                // What was sent was made of it.
+                let url = self
+                    .outgoing
+                    .as_ref()
+                    .map_or(&Uri::default(), Outgoing::url)
+                    .clone();
+                let head = head_of(&response, &url).clean(self.call.mask());
                 log::head(&self.span, &self.call, &head);
-                // Headers are slices of the read that brought them, which the connection could not use again as long as
-                // the response lasts: 8 KiB.
-                *response.headers_mut() = HeaderMap::new();
+                response.forget_headers();
                 self.response = Some(response);
                 self.step(Input::Head(head));
             }
@@ -217,7 +222,7 @@ impl Driver {
         match self.clock.bound(self.call.wake_at(), response.chunk()).await {
             Some(Ok(Some(bytes))) => self.step(Input::Bytes(&bytes)),
             Some(Ok(None)) => self.step(Input::End(BodyEnd::Proper)),
-            Some(Err(error)) => self.step(Input::End(BodyEnd::Failed(body_failure(&error)))),
+            Some(Err(error)) => self.step(Input::End(BodyEnd::Failed(error))),
             None => self.step(Input::Time),
         }
     }

@@ -19,7 +19,8 @@ use crate::{
     transport::Pool,
 };
 
-/// Makes calls to upstreams, and keeps their connections for the next ones: 90 seconds, and no more than 128 to a host.
+/// Makes calls to upstreams, and keeps their connections for the next ones: 90 seconds, and no more than 128 to a host, for
+/// each runtime that makes calls.
 /// Cheap to clone; clones share connections, and the limits of [`Pace`](crate::Pace).
 #[derive(Clone, Debug)]
 pub struct Client {

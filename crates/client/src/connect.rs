@@ -14,6 +14,12 @@ use tower_service::Service;
 
 use crate::{clock::Clock, progress::Progress};
 
+/// What `connecting` gives, or `None` once it has taken too long. Whoever watches the call is told meanwhile.
+pub(crate) async fn within<T>(limit: Option<Duration>, connecting: impl Future<Output = T>) -> Option<T> {
+    let _note = limit.map(Progress::connecting);
+    Clock::start().bound(limit, connecting).await
+}
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Makes a connector give up after this long: name resolution, TCP, a proxy's part and TLS together.
@@ -59,10 +65,8 @@ where
     fn call(&mut self, to: To) -> Self::Future {
         let connecting = self.connector.call(to);
         let limit = self.limit;
-        let note = Progress::connecting(limit);
         Box::pin(async move {
-            let _note = note;
-            let connected = Clock::start().bound(Some(limit), connecting).await;
+            let connected = within(Some(limit), connecting).await;
             connected.unwrap_or_else(|| Err(TooLate.into()))
         })
     }

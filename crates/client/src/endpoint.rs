@@ -103,8 +103,8 @@ pub struct Limits {
     pub event: usize,
     /// The answer, in bytes: text, reasoning, refusals and tool calls. 64 MiB.
     pub answer: usize,
-    /// The names and values of the response's headers, in bytes. 64 KiB; the HTTP library stops at 100 headers and
-    /// about 400 KiB.
+    /// The names and values of the response's headers, in bytes. 64 KiB; beyond 100 headers or about 400 KiB none
+    /// is read.
     pub headers: usize,
 }
 

@@ -37,7 +37,8 @@
 //!
 //! Inside, `call` is a state machine without I/O, `reading` reads bodies, `retry`, `resume` and `deadlines` are rules as values,
 //! `measure` and `log` tell what a call came to, `mask` hides its key, `pace` holds the limits on rates and `line` the calls that wait for them,
-//! `transport` speaks to the HTTP library, and [`Answer`] drives them. A recording is the log of the state machine's
+//! `transport` sends requests, by `plain` where there is neither TLS nor a proxy and by the HTTP library elsewhere, and
+//! [`Answer`] drives them. A recording is the log of the state machine's
 //! inputs, so a replay runs through the same code. Wire formats are `aurora_chat`'s. What
 //! is not here: choosing between endpoints, keeping streams, showing anything.
 
@@ -56,10 +57,12 @@ mod mask;
 mod measure;
 mod models;
 mod pace;
+mod plain;
 mod progress;
 mod reading;
 mod record;
 mod replay;
+mod response;
 mod resume;
 mod retry;
 mod throttle;

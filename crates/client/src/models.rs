@@ -4,10 +4,9 @@
 use std::time::Duration;
 
 use aurora_chat::{Deadline, Failure, FailureKind, Limit};
-use reqwest::Response;
 use serde_json::Value;
 
-use crate::{Client, Endpoint, mask::Mask, transport::body_failure};
+use crate::{Client, Endpoint, mask::Mask, response::Response};
 
 /// The longest list that is read, in bytes.
 const MAX_BYTES: usize = 4 << 20;
@@ -28,8 +27,8 @@ impl Client {
         let asked = async {
             let outgoing = self.pool.request(endpoint, "/models", Vec::new())?;
             let response = outgoing.fetch().await.map_err(|unsent| unsent.failure)?;
-            if !response.status().is_success() {
-                let status = response.status().as_u16();
+            let status = response.status();
+            if !(200..300).contains(&status) {
                 let message = format!("the server answered with status {status}");
                 return Err(Failure {
                     status: Some(status),
@@ -53,7 +52,7 @@ impl Client {
 
 async fn body(mut response: Response) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| body_failure(&error))? {
+    while let Some(chunk) = response.chunk().await? {
         if bytes.len() + chunk.len() > MAX_BYTES {
             let message = "the list of models is longer than the limit of 4 MiB";
             return Err(Failure::new(FailureKind::Limit(Limit::Event), message));

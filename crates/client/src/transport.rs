@@ -1,57 +1,73 @@
-//! The HTTP library's part: requests out, heads and errors in, translated into what the [`Call`](crate::call::Call)
-//! understands. No URL query and no key gets into a message here.
+//! Requests out, heads and errors in, translated into what the [`Call`](crate::call::Call) understands. Plain HTTP that
+//! meets no proxy goes by [`plain`](crate::plain), all else by the HTTP library. No URL query and no key gets into a
+//! message here.
 
 use std::{
     error::Error as _,
-    io,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
 };
 
 use aurora_chat::{ChatRequest, Deadline, Failure, FailureKind, Limit, dialect::openai};
 use bytes::Bytes;
-use reqwest::{
-    Response,
+use http::{
+    Uri,
     header::{self, HeaderMap, HeaderValue},
-    redirect,
 };
+use hyper_util::client::proxy::matcher::Matcher;
+use reqwest::redirect;
+use tokio::runtime::{self, Handle};
 
 use crate::{
     Deadlines, Endpoint, Error,
-    call::{Ask, Head},
+    call::Ask,
     connect::{ConnectWithin, TooLate},
     continuation,
-    retry::Hints,
+    plain::{self, Plain, SendError},
+    response::Response,
 };
 
-/// How many differently set up HTTP clients are kept: one for each connect deadline in use.
-const MAX_SETUPS: usize = 16;
+/// How many differently set up HTTP clients are kept: one for each connect deadline in use, in each runtime.
+const MAX_SETUPS: usize = 256;
 
-/// How many connections to one host are kept while no call uses them, for the 90 seconds that the HTTP library keeps
-/// them. Each costs a file and 13 KiB, also after its server has closed it; after a burst of calls there would be one for
-/// every call.
+/// How many connections to one host are kept while no call of their runtime uses them, for the 90 seconds that the HTTP
+/// library keeps them. Each costs a file, and in the library 13 KiB, there also after its server has closed it; after a
+/// burst of calls there would be one for every call.
 const MAX_IDLE: usize = 128;
 
 /// A pool of connections for each way of connecting that has been asked for: the HTTP library fixes the connect deadline
-/// and the trusted roots when a client is built.
+/// and the trusted roots when a client is built. And one for each runtime, since a connection is driven by the one it was
+/// made in: it ends with it, and each read by another one would be two wake-ups between threads.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pool {
-    setups: Arc<Mutex<Vec<(Setup, reqwest::Client)>>>,
+    setups: Arc<Mutex<Vec<(Setup, Way)>>>,
+    /// The proxies that the environment names, once they were looked up.
+    proxies: Arc<OnceLock<Matcher>>,
+}
+
+/// How requests are sent.
+#[derive(Clone, Debug)]
+enum Way {
+    Plain(Plain),
+    Library(reqwest::Client),
 }
 
 /// What a client is built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Setup {
-    /// Plain HTTP on this machine: no roots to load, which takes milliseconds, and no proxy.
-    local: bool,
+    /// HTTP without TLS, to which no proxy belongs.
+    plain: bool,
+    /// The library's only.
     connect: Option<Duration>,
+    /// The runtime whose connections these are; none outside of one.
+    runtime: Option<runtime::Id>,
 }
 
 /// A request that can be sent several times.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
-    client: reqwest::Client,
-    url: String,
+    way: Way,
+    url: Uri,
     /// Where streams are that the server keeps.
     streams: String,
     headers: HeaderMap,
@@ -81,16 +97,20 @@ impl Pool {
         path: &str,
         body: Vec<u8>,
     ) -> Result<Outgoing, Failure> {
+        let unusable = |error: &dyn std::fmt::Display| Failure::new(FailureKind::Internal, error.to_string());
+        let url = endpoint.base_url.join(path);
+        let url = Uri::try_from(url).map_err(|error| unusable(&error))?;
+        let plain = url.scheme() == Some(&http::uri::Scheme::HTTP)
+            && (endpoint.base_url.is_local() || self.proxies().intercept(&url).is_none());
         let setup = Setup {
-            local: endpoint.base_url.is_local(),
-            connect: endpoint.deadlines.connect,
+            plain,
+            connect: endpoint.deadlines.connect.filter(|_| !plain),
+            runtime: Handle::try_current().ok().map(|runtime| runtime.id()),
         };
-        let client = self
-            .client(setup)
-            .map_err(|error| Failure::new(FailureKind::Internal, error.to_string()))?;
+        let way = self.way(setup).map_err(|error| unusable(&error))?;
         Ok(Outgoing {
-            client,
-            url: endpoint.base_url.join(path),
+            way,
+            url,
             streams: endpoint.base_url.join("/streams"),
             headers: headers(endpoint)?,
             body: body.into(),
@@ -99,31 +119,34 @@ impl Pool {
         })
     }
 
-    fn client(&self, setup: Setup) -> Result<reqwest::Client, Error> {
+    fn proxies(&self) -> &Matcher {
+        self.proxies.get_or_init(Matcher::from_system)
+    }
+
+    fn way(&self, setup: Setup) -> Result<Way, Error> {
         let mut setups = self.setups.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, client)) = setups.iter().find(|(have, _)| *have == setup) {
-            return Ok(client.clone());
+        if let Some((_, way)) = setups.iter().find(|(have, _)| *have == setup) {
+            return Ok(way.clone());
         }
-        let client = setup.build()?;
+        let way = match setup.plain {
+            true => Way::Plain(Plain::new(MAX_IDLE)),
+            false => Way::Library(setup.build()?),
+        };
         if setups.len() >= MAX_SETUPS {
             setups.remove(0);
         }
-        setups.push((setup, client.clone()));
-        Ok(client)
+        setups.push((setup, way.clone()));
+        Ok(way)
     }
 }
 
 impl Setup {
     fn build(self) -> Result<reqwest::Client, Error> {
         let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("aurora/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
             .pool_max_idle_per_host(MAX_IDLE)
             .tcp_nodelay(true);
-        if self.local {
-            builder = builder.no_proxy().tls_backend_preconfigured(untrusting()?);
-        }
         if let Some(limit) = self.connect {
             builder = builder.connector_layer(ConnectWithin(limit));
         }
@@ -134,22 +157,9 @@ impl Setup {
     }
 }
 
-/// A TLS setup without roots, for connections that have no TLS.
-fn untrusting() -> Result<rustls::ClientConfig, Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Error::Http {
-            reason: error.to_string(),
-        })?;
-    Ok(builder
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth())
-}
-
 impl Outgoing {
     /// Where it goes.
-    pub(crate) fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &Uri {
         &self.url
     }
 
@@ -166,27 +176,33 @@ impl Outgoing {
 
     /// Sends what is asked for, and waits for the response's head.
     pub(crate) async fn send(&self, ask: Ask<'_>) -> Result<Response, Unsent> {
-        let post = |body: Bytes| {
-            let request = self.client.post(&self.url).headers(self.headers.clone());
-            request.body(body)
-        };
-        let request = match (ask, &self.request) {
+        match (ask, &self.request) {
             (Ask::Continuation(partial), Some(request)) => {
-                post(openai::request_body(&continuation::prefixed(request, partial)).into())
+                let body = openai::request_body(&continuation::prefixed(request, partial));
+                self.deliver(&self.url, self.headers.clone(), Some(body.into()))
+                    .await
             }
             // A continuation is asked for only where the request was kept.
-            (Ask::Answer | Ask::Continuation(_), _) => post(self.body.clone()),
+            (Ask::Answer | Ask::Continuation(_), _) => {
+                self.deliver(&self.url, self.headers.clone(), Some(self.body.clone()))
+                    .await
+            }
             (Ask::Rest(rest), _) => {
+                let unsent = |error: http::Error| {
+                    let message = format!("the rest of the stream cannot be asked for: {error}");
+                    Unsent::for_good(FailureKind::InvalidRequest, message)
+                };
+                let url = Uri::try_from(format!("{}/{}", self.streams, rest.stream));
+                let url = url.map_err(|error| unsent(error.into()))?;
                 let mut headers = self.headers.clone();
                 headers.remove(header::CONTENT_TYPE);
-                let request = self.client.get(format!("{}/{}", self.streams, rest.stream));
-                match rest.cursor() {
-                    None => request.headers(headers),
-                    Some(cursor) => request.headers(headers).header("last-event-id", cursor),
+                if let Some(cursor) = rest.cursor() {
+                    let cursor = HeaderValue::try_from(cursor).map_err(|error| unsent(error.into()))?;
+                    headers.insert("last-event-id", cursor);
                 }
+                self.deliver(&url, headers, None).await
             }
-        };
-        request.send().await.map_err(|error| self.unsent(&error))
+        }
     }
 
     /// Reads something that the server has, as JSON: sends no body, and waits for the response's head.
@@ -194,95 +210,117 @@ impl Outgoing {
         let mut headers = self.headers.clone();
         headers.remove(header::CONTENT_TYPE);
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        let request = self.client.get(&self.url).headers(headers);
-        request.send().await.map_err(|error| self.unsent(&error))
+        self.deliver(&self.url, headers, None).await
+    }
+
+    /// `POST` with a body, `GET` without.
+    async fn deliver(&self, url: &Uri, headers: HeaderMap, body: Option<Bytes>) -> Result<Response, Unsent> {
+        match &self.way {
+            Way::Plain(plain) => {
+                let request = plain::Request {
+                    method: if body.is_some() { "POST" } else { "GET" },
+                    uri: url,
+                    headers: &headers,
+                    body: body.as_deref(),
+                };
+                let sent = plain.send(request, self.deadlines.connect).await;
+                sent.map(Response::Plain).map_err(|error| self.refused(error))
+            }
+            Way::Library(client) => {
+                let url = url.to_string();
+                let request = match body {
+                    Some(body) => client.post(url).body(body),
+                    None => client.get(url),
+                };
+                let sent = request.headers(headers).send().await;
+                sent.map(Response::Library).map_err(|error| self.unsent(&error))
+            }
+        }
+    }
+
+    fn too_late(&self) -> Unsent {
+        let deadline = Deadline::Connect;
+        Unsent::for_good(
+            FailureKind::Deadline(deadline),
+            self.deadlines.message(deadline, None),
+        )
+    }
+
+    fn refused(&self, error: SendError) -> Unsent {
+        match error {
+            SendError::TooLate => self.too_late(),
+            SendError::Connect(error) => Unsent::unconnected(&chain(&*error)),
+            SendError::Lost(error) => Unsent::lost(&error.to_string()),
+            SendError::TooLarge => Unsent::too_large(),
+            SendError::NotHttp(reason) => Unsent::not_http(&reason),
+        }
     }
 
     fn unsent(&self, error: &reqwest::Error) -> Unsent {
-        let failure = |kind, message| Unsent {
-            failure: Failure::new(kind, message),
-            retryable: false,
-        };
         if find::<TooLate>(error).is_some() {
-            let deadline = Deadline::Connect;
-            return failure(
-                FailureKind::Deadline(deadline),
-                self.deadlines.message(deadline, None),
-            );
+            return self.too_late();
         }
         if error.is_connect() {
-            let tls = find::<rustls::Error>(error).map(tls_reason);
-            // A certificate that is wrong now is wrong in a second.
-            let retryable = tls.is_none();
-            let reason = tls.unwrap_or_else(|| chain(error));
-            let message = format!("no connection to the server: {reason}");
-            return Unsent {
-                retryable,
-                ..failure(FailureKind::Connect, message)
+            return match find::<rustls::Error>(error).map(tls_reason) {
+                // A certificate that is wrong now is wrong in a second.
+                Some(reason) => Unsent {
+                    retryable: false,
+                    ..Unsent::unconnected(&reason)
+                },
+                None => Unsent::unconnected(&chain(error)),
             };
         }
         if error.is_builder() {
-            return failure(
-                FailureKind::InvalidRequest,
-                format!("the request cannot be sent: {}", chain(error)),
-            );
+            let message = format!("the request cannot be sent: {}", chain(error));
+            return Unsent::for_good(FailureKind::InvalidRequest, message);
         }
         match find::<hyper::Error>(error) {
-            Some(error) if error.is_parse_too_large() => {
-                let message = "the response's headers are larger than the HTTP library's limit".to_owned();
-                failure(FailureKind::Limit(Limit::Headers), message)
-            }
-            Some(error) if error.is_parse() => {
-                let message = format!("the server does not answer in HTTP: {}", chain(error));
-                failure(FailureKind::Protocol, message)
-            }
-            _ => {
-                let message = format!("the connection was lost before the response: {}", chain(error));
-                Unsent {
-                    retryable: true,
-                    ..failure(FailureKind::ConnectionLost, message)
-                }
-            }
+            Some(error) if error.is_parse_too_large() => Unsent::too_large(),
+            Some(error) if error.is_parse() => Unsent::not_http(&chain(error)),
+            _ => Unsent::lost(&chain(error)),
         }
     }
 }
 
-/// The head of a response that arrived now.
-pub(crate) fn head_of(response: &Response) -> Head {
-    let headers = response.headers();
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    Head {
-        status: response.status().as_u16(),
-        content_type: text("content-type").map(str::to_owned),
-        content_encoding: text("content-encoding").map(str::to_owned),
-        hints: Hints::read(text, SystemTime::now()),
-        stream: text("x-stream-id").map(str::to_owned),
-        location: text("location").and_then(|location| presentable(response, location)),
-        bytes: headers
-            .iter()
-            .map(|(name, value)| name.as_str().len() + value.len())
-            .sum(),
+impl Unsent {
+    fn for_good(kind: FailureKind, message: String) -> Self {
+        Self {
+            failure: Failure::new(kind, message),
+            retryable: false,
+        }
     }
-}
 
-/// Why a body broke off.
-pub(crate) fn body_failure(error: &reqwest::Error) -> Failure {
-    let malformed = find::<io::Error>(error).is_some_and(|error| {
-        matches!(
-            error.kind(),
-            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
-        )
-    });
-    if malformed {
-        let message = format!("the response's body breaks the rules of HTTP: {}", chain(error));
-        return Failure::new(FailureKind::Protocol, message);
+    fn unconnected(reason: &str) -> Self {
+        let message = format!("no connection to the server: {reason}");
+        Self {
+            failure: Failure::new(FailureKind::Connect, message),
+            retryable: true,
+        }
     }
-    let message = format!("the connection was lost in mid-stream: {}", chain(error));
-    Failure::new(FailureKind::ConnectionLost, message)
+
+    fn lost(reason: &str) -> Self {
+        let message = format!("the connection was lost before the response: {reason}");
+        Self {
+            failure: Failure::new(FailureKind::ConnectionLost, message),
+            retryable: true,
+        }
+    }
+
+    fn too_large() -> Self {
+        let message = "the response's headers are larger than any that are read (100 headers, 400 KiB)";
+        Self::for_good(FailureKind::Limit(Limit::Headers), message.to_owned())
+    }
+
+    fn not_http(reason: &str) -> Self {
+        let message = format!("the server does not answer in HTTP: {reason}");
+        Self::for_good(FailureKind::Protocol, message)
+    }
 }
 
 fn headers(endpoint: &Endpoint) -> Result<HeaderMap, Failure> {
     let mut headers = HeaderMap::new();
+    let agent = HeaderValue::from_static(concat!("aurora/", env!("CARGO_PKG_VERSION")));
+    headers.insert(header::USER_AGENT, agent);
     headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -300,15 +338,6 @@ fn headers(endpoint: &Endpoint) -> Result<HeaderMap, Failure> {
     Ok(headers)
 }
 
-/// Where a redirect leads, without what could be a secret.
-fn presentable(response: &Response, location: &str) -> Option<String> {
-    let mut to = response.url().join(location).ok()?;
-    to.set_query(None);
-    to.set_fragment(None);
-    to.set_username("").and_then(|()| to.set_password(None)).ok()?;
-    Some(to.into())
-}
-
 /// Why there is no TLS, with what is likely behind it.
 fn tls_reason(error: &rustls::Error) -> String {
     use rustls::{CertificateError, Error, InvalidMessage};
@@ -324,14 +353,17 @@ fn tls_reason(error: &rustls::Error) -> String {
 }
 
 /// The first error of this type in the chain.
-fn find<E: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&E> {
+pub(crate) fn find<E: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&E> {
     let mut next = error.source();
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref::<E>() {
             return Some(found);
         }
         // An I/O error shows what it wraps by `get_ref`, not as its source.
-        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        next = match error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref)
+        {
             Some(inner) => Some(inner as &(dyn std::error::Error + 'static)),
             None => error.source(),
         };
@@ -341,7 +373,7 @@ fn find<E: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&E> {
 
 /// The innermost messages of an error: those of the HTTP library name the URL, or say no more than that a request
 /// failed.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut messages: Vec<String> = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {
