@@ -26,6 +26,9 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The system gives no thread to serve connections with.
+    #[error("cannot start the threads that serve connections")]
+    Threads(#[source] io::Error),
     /// An option is out of its bounds.
     #[error("{option} {problem}")]
     Option {

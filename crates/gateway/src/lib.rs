@@ -8,6 +8,7 @@
 //!
 //! ```text
 //! server      accepts, counts connections, drains at the end
+//! crew        the threads, each with a runtime of its own, of which a connection stays on one
 //! connection  one socket: HTTP/1.1 by hyper, deadlines, lingering close
 //! service     one request: id, log span, panics become 500
 //! guard       Host and Origin, against DNS rebinding and foreign web pages
@@ -32,6 +33,7 @@ mod begin;
 mod caller;
 mod chat;
 mod connection;
+mod crew;
 mod error;
 mod exchange;
 mod frames;

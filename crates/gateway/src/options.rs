@@ -16,6 +16,8 @@ pub struct Options {
     pub max_body: usize,
     /// How many connections may be open at once, at least 1; the next is answered with 503. Default 16,384.
     pub max_connections: usize,
+    /// Threads that serve connections, at least 1. Default one for each core that this process may use.
+    pub threads: usize,
     /// How long an event stream may be silent before a comment is sent, above zero. Default 15 s.
     pub keepalive: Duration,
     /// How long the first event of an answer is waited for before a streamed request is committed to status 200.
@@ -49,6 +51,7 @@ impl Default for Options {
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080),
             max_body: 16 * 1024 * 1024,
             max_connections: 16_384,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
             keepalive: Duration::from_secs(15),
             commit_after: Duration::from_secs(10),
             grace: Duration::from_secs(15),
@@ -72,6 +75,7 @@ impl Options {
         for (option, count) in [
             ("max_body", self.max_body),
             ("max_connections", self.max_connections),
+            ("threads", self.threads),
             ("max_streams", self.max_streams),
         ] {
             if count == 0 {

@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::connection::{linger, serve};
+use crate::crew::{Crew, Seat};
 use crate::guard::Guard;
 use crate::keys::Keyring;
 use crate::phase::{self, Phase};
@@ -100,7 +101,7 @@ impl Server {
     /// Dropping the future cuts every connection at once.
     ///
     /// # Errors
-    /// None today: what goes wrong with one connection stays with it.
+    /// [`Error::Threads`]. What goes wrong with one connection stays with it.
     ///
     /// # Panics
     /// Outside of a tokio runtime with I/O and time.
@@ -111,7 +112,8 @@ impl Server {
             app,
             phase,
         } = self;
-        tracing::info!(%address, "listening");
+        let crew = Crew::start(app.options.threads).map_err(Error::Threads)?;
+        tracing::info!(%address, threads = app.options.threads, "listening");
         let slots = Arc::new(Semaphore::new(app.options.max_connections));
         let refusals = Arc::new(Semaphore::new(POLITE_REFUSALS));
         let mut connections = JoinSet::new();
@@ -124,7 +126,7 @@ impl Server {
                 () = &mut keeping_house => {}
                 Some(ended) = connections.join_next() => report(ended),
                 accepted = listener.accept() => match accepted {
-                    Ok((socket, _peer)) => admit(socket, &app, &slots, &refusals, &mut connections),
+                    Ok((socket, _peer)) => admit(socket, &app, &slots, &refusals, crew.seat(), &mut connections),
                     Err(error) => pause(&error).await,
                 },
             }
@@ -171,6 +173,7 @@ fn admit(
     app: &Arc<App>,
     slots: &Arc<Semaphore>,
     refusals: &Arc<Semaphore>,
+    seat: Seat,
     connections: &mut JoinSet<()>,
 ) {
     // Without it, Nagle's algorithm holds a small event back until the one before is acknowledged.
@@ -179,10 +182,21 @@ fn admit(
     }
     if let Ok(slot) = Arc::clone(slots).try_acquire_owned() {
         let app = Arc::clone(app);
-        connections.spawn(async move {
-            serve(socket, app).await;
+        // A socket belongs to the runtime that waits for it.
+        let socket = match socket.into_std() {
+            Ok(socket) => socket,
+            Err(error) => return tracing::error!(%error, "a connection is lost between two threads"),
+        };
+        let runtime = seat.runtime().clone();
+        let serving = async move {
+            match TcpStream::from_std(socket) {
+                Ok(socket) => serve(socket, app).await,
+                Err(error) => tracing::error!(%error, "a connection cannot be served"),
+            }
             drop(slot);
-        });
+            drop(seat);
+        };
+        connections.spawn_on(serving, &runtime);
     } else if let Ok(turn) = Arc::clone(refusals).try_acquire_owned() {
         connections.spawn(async move {
             refuse(socket).await;
