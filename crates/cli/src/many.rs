@@ -60,14 +60,19 @@ async fn gathered(mut answering: Answering, mut watch: impl FnMut(&Update)) -> O
     };
     while let Some(update) = answering.next().await {
         outcome.elapsed = answering.elapsed();
-        let over = outcome.take(&update);
-        if let Some(end) = over {
-            // It may be another end than the source's own, which is asked no more.
-            watch(&Update::End(end.clone()));
-            outcome.end = end;
-            break;
+        let Some(end) = outcome.take(&update) else {
+            watch(&update);
+            continue;
+        };
+        // Not always the source's own end: one that goes beyond the limit is asked no more.
+        let is_own = matches!(update, Update::End(_));
+        watch(&Update::End(end.clone()));
+        outcome.end = end;
+        if is_own {
+            // Polled once more, it lets go of its connection in a state that the next call can use.
+            let _ = answering.next().await;
         }
-        watch(&update);
+        break;
     }
     outcome
 }

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -55,6 +57,7 @@ fn every_item_is_accounted_for_whatever_its_server_does() {
         "-j",
         &jobs,
     ];
+    let capacity = capacity(seed, items);
     let began = Instant::now();
     let mut child = home.spawn(&mut home.command(&args));
     let mut peak = 0;
@@ -88,15 +91,56 @@ fn every_item_is_accounted_for_whatever_its_server_does() {
     let says = format!("{items} items: {} complete", items - refused);
     assert!(run.err.contains(&says), "{}", run.err);
     assert!(peak < MEMORY, "{peak} KiB");
-    let capacity = JOBS as f64 / ANSWER.as_secs_f64();
+    // One for each that runs at once, and another for each that was broken.
+    let connections = upstream.connections() as u64;
+    let bound = JOBS + 4 * upstream.requests().len() as u64 / 20;
+    assert!(connections < bound, "{connections} connections");
     let rate = items as f64 / took.as_secs_f64();
     eprintln!(
-        "{items} items in {took:.1?}: {rate:.0} a second, {:.0} % of what {JOBS} at once can be; {} requests, {refused} refused \
-         for good; {:.1} MiB at most",
+        "{items} items in {took:.1?}: {rate:.0} a second, {:.0} % of what {JOBS} bare connections get; {} requests on {connections} \
+         connections, {refused} refused for good; {:.1} MiB at most",
         100.0 * rate / capacity,
         upstream.requests().len(),
         peak as f64 / 1024.0
     );
+}
+
+/// How many answers a second such a server gives to as many connections that do nothing but ask and read.
+fn capacity(seed: u64, items: u64) -> f64 {
+    const END: &[u8] = b"\r\n0\r\n\r\n";
+    let upstream = Upstream::start(script(seed));
+    let good = (0..).map(|n| format!("id-{n}"));
+    let good = good
+        .into_iter()
+        .find(|id| fault(seed, id) == Fault::None)
+        .unwrap();
+    let body = format!("{{\"messages\":[{{\"role\":\"user\",\"content\":\"{good}\"}}]}}");
+    let request = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let each = items.div_ceil(JOBS * 4);
+    let began = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..JOBS {
+            scope.spawn(|| {
+                let mut socket = TcpStream::connect(upstream.addr()).unwrap();
+                socket.set_nodelay(true).unwrap();
+                let mut answer = Vec::new();
+                for _ in 0..each {
+                    socket.write_all(request.as_bytes()).unwrap();
+                    answer.clear();
+                    while !answer.ends_with(END) {
+                        let mut buffer = [0; 4096];
+                        let read = socket.read(&mut buffer).unwrap();
+                        assert!(read > 0, "it ended too early");
+                        answer.extend_from_slice(&buffer[..read]);
+                    }
+                }
+            });
+        }
+    });
+    (each * JOBS) as f64 / began.elapsed().as_secs_f64()
 }
 
 /// The most memory that a process has taken, in KiB; 0 where that is not told.
