@@ -15,6 +15,7 @@ use super::input::Items;
 use super::pilot::Pilot;
 use super::run::Defaults;
 use super::sources::{Resolved, Sources, Unresolved};
+use super::tally::items;
 use crate::problem::Result;
 use crate::source::Source;
 
@@ -130,8 +131,9 @@ impl Estimate {
             // Writing to a text cannot fail.
             let _ = write!(
                 text,
-                "{name}: {} items, {about}{} tokens of prompts ({how})",
-                sum.items, sum.prompt
+                "{name}: {}, {about}{} tokens of prompts ({how})",
+                items(sum.items),
+                sum.prompt
             );
             let _ = match sum.limited {
                 0 => writeln!(text, ", answers without a limit"),

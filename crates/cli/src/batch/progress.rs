@@ -12,6 +12,7 @@ use aurora_chat::{Delta, Update};
 use serde_json::{Value, json};
 
 use super::key::Key;
+use super::tally::items;
 use crate::console;
 use crate::output::{Style, json_line};
 use crate::problem::{Problem, Result};
@@ -126,8 +127,9 @@ impl Progress {
             );
         }
         self.note(&format!(
-            "{} items in {input}, {} of them done; results go to {output}",
-            snapshot.total, snapshot.done
+            "{} in {input}, {} done; results go to {output}",
+            items(snapshot.total),
+            snapshot.done
         ));
         Ok(())
     }

@@ -100,6 +100,14 @@ impl fmt::Display for Tally {
     }
 }
 
+/// A number of items, for a person.
+pub(crate) fn items(count: u64) -> String {
+    match count {
+        1 => "1 item".to_owned(),
+        count => format!("{count} items"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

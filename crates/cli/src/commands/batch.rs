@@ -13,6 +13,7 @@ use crate::batch::output::{Output, Survey};
 use crate::batch::progress::{Progress, Snapshot};
 use crate::batch::run::{Defaults, Halt, Run, Summary};
 use crate::batch::sources::Sources;
+use crate::batch::tally::items;
 use crate::batch::writer::Writer;
 use crate::output::{Place, Printer, Style, json_line};
 use crate::problem::{Problem, Result};
@@ -223,8 +224,8 @@ impl Batch<'_> {
             index.forget(Fate::Failed);
         }
         let done = tally.all() - if self.args.retry_failed { failed } else { 0 };
-        let items = input.items()?;
-        let Some(estimate) = Estimate::of(items, &index, defaults, sources, &|| self.stop.is_requested())?
+        let all = input.items()?;
+        let Some(estimate) = Estimate::of(all, &index, defaults, sources, &|| self.stop.is_requested())?
         else {
             return self.cancelled();
         };
@@ -242,8 +243,8 @@ impl Batch<'_> {
             console::print(&json_line("dry_run", &fields))?;
         } else {
             let text = format!(
-                "{} items: {} to do, {done} done, {} that cannot be asked for\n{}",
-                index.len(),
+                "{}: {} to do, {done} done, {} that cannot be asked for\n{}",
+                items(index.len() as u64),
                 estimate.items(),
                 estimate.bad,
                 estimate.to_text()
@@ -278,7 +279,7 @@ fn told(summary: &Summary, retried: bool) -> Vec<String> {
         0 => String::new(),
         missing => format!(", {missing} not done"),
     };
-    lines.push(format!("{} items: {}{left}", snapshot.total, summary.tally));
+    lines.push(format!("{}: {}{left}", items(snapshot.total), summary.tally));
     if snapshot.done_now > 0 {
         let (input, output, estimated) = summary.tokens;
         let estimated = match estimated {

@@ -315,13 +315,13 @@ fn a_dry_run_counts_and_sends_nothing() {
     );
     assert!(
         run.out
-            .contains("/m: 1 items, about 2 tokens of prompts (an estimate"),
+            .contains("/m: 1 item, about 2 tokens of prompts (an estimate"),
         "{}",
         run.out
     );
     assert!(
         run.out
-            .contains("/other: 1 items, about 1 tokens of prompts (an estimate: a token for every 4 bytes), at most 9 tokens"),
+            .contains("/other: 1 item, about 1 tokens of prompts (an estimate: a token for every 4 bytes), at most 9 tokens"),
         "{}",
         run.out
     );
@@ -383,7 +383,7 @@ fn answers_that_are_cut_short_are_told_and_stay() {
     let batch = Batch::new(Reply::sse(events), "one\n");
     let run = batch.run(&["-m", "m"]);
     assert_eq!(run.code, Some(10), "nothing incomplete exits 0: {}", run.err);
-    assert!(run.err.contains("1 items: 0 complete, 1 length"), "{}", run.err);
+    assert!(run.err.contains("1 item: 0 complete, 1 length"), "{}", run.err);
     assert_eq!(batch.results()[0]["error"], Value::Null);
     batch.run(&["-m", "m", "--retry-failed"]);
     assert_eq!(batch.upstream.requests().len(), 1, "the limit would cut it again");
