@@ -8,6 +8,7 @@
 mod batch;
 mod config;
 mod history;
+mod model;
 
 use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ use crate::settings::{MAX_RETRIES, file, units};
 pub(crate) use batch::BatchArgs;
 pub(crate) use config::ConfigCommand;
 pub(crate) use history::{ExportFormat, HistoryCommand};
+pub(crate) use model::ModelCommand;
 
 /// What was typed.
 #[derive(Debug, Parser)]
@@ -102,7 +104,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<HistoryCommand>,
     },
-    /// List, pull and remove local models
+    /// List, pull, remove and measure local models
     #[command(subcommand)]
     Model(ModelCommand),
     /// Show, check and create the configuration
@@ -119,25 +121,6 @@ pub(crate) enum Command {
         /// The page of this command instead of the main page
         #[arg(value_name = "COMMAND")]
         command: Option<String>,
-    },
-}
-
-/// `aurora model …`
-#[derive(Debug, Subcommand)]
-pub(crate) enum ModelCommand {
-    /// List the local models
-    List,
-    /// Fetch a model, so that the first answer need not wait for it
-    Pull {
-        /// A known name (smollm2), or the path or address of a .gguf file
-        #[arg(value_name = "NAME")]
-        source: String,
-    },
-    /// Delete a local model
-    Remove {
-        /// The name that `aurora model list` prints
-        #[arg(value_name = "NAME")]
-        name: String,
     },
 }
 

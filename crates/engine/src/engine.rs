@@ -16,7 +16,7 @@ use crate::gguf::Gguf;
 use crate::model::Model;
 use crate::nn::{Candle, Llama, Pool, context_bytes, pages_of};
 use crate::scheduler::{Job, Scheduler, sequences};
-use crate::text::{Sampler, Stops, Template, Tokenizer};
+use crate::text::{Prompt, Sampler, Stops, Template, Tokenizer};
 use crate::worker::{self, Answer};
 
 /// Keys and values that are kept beside those of running requests, unless a setting says otherwise.
@@ -186,7 +186,12 @@ impl Engine {
     /// The model cannot answer the request as it is.
     pub fn count(&self, request: &ChatRequest) -> Result<usize, RequestError> {
         check(request, self.0.info.vocabulary)?;
-        self.0.prompt(request).map(|prompt| prompt.len())
+        self.0.prompt(request).map(|prompt| prompt.tokens.len())
+    }
+
+    /// The tokens that end an answer.
+    pub(crate) fn ends(&self) -> &[u32] {
+        self.0.tokenizer.ends()
     }
 
     /// Checks a request and begins its answer.
@@ -201,7 +206,10 @@ impl Engine {
         let inner = &*self.0;
         check(request, inner.info.vocabulary)?;
         let place = Place::take(&inner.jobs, inner.max_jobs).ok_or(Refusal::Busy { retry_after: BUSY })?;
-        let prompt = inner.prompt(request)?;
+        let Prompt {
+            tokens: prompt,
+            thoughts,
+        } = inner.prompt(request)?;
         let limit = request.max_tokens.map_or(usize::MAX, |limit| limit as usize);
         let limit = limit.clamp(1, inner.info.context - prompt.len());
         let start = Start {
@@ -215,6 +223,7 @@ impl Engine {
             limit,
             Sampler::new(request),
             Stops::new(&request.stop),
+            thoughts,
             place,
         );
         let job = Job {
@@ -298,8 +307,8 @@ fn check(request: &ChatRequest, vocabulary: usize) -> Result<(), RequestError> {
 }
 
 impl Inner {
-    /// The prompt's tokens, fewer than the context.
-    fn prompt(&self, request: &ChatRequest) -> Result<Vec<u32>, RequestError> {
+    /// The prompt, whose tokens are fewer than the context.
+    fn prompt(&self, request: &ChatRequest) -> Result<Prompt, RequestError> {
         let context = self.info.context;
         // A prompt that cannot fit whatever it says is refused before it costs a second of tokenising.
         let bytes = request
@@ -311,8 +320,8 @@ impl Inner {
         if least >= context {
             return Err(too_long(&format!("at least {least}"), context));
         }
-        let prompt = self.template.tokens(request, &self.tokenizer, true)?;
-        if prompt.is_empty() {
+        let prompt = self.template.prompt(request, &self.tokenizer, true)?;
+        if prompt.tokens.is_empty() {
             let message = "messages: the model's chat template made an empty prompt of them".to_owned();
             return Err(RequestError {
                 message,
@@ -320,8 +329,8 @@ impl Inner {
                 code: None,
             });
         }
-        if prompt.len() >= context {
-            Err(too_long(&prompt.len().to_string(), context))
+        if prompt.tokens.len() >= context {
+            Err(too_long(&prompt.tokens.len().to_string(), context))
         } else {
             Ok(prompt)
         }

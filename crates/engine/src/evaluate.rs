@@ -74,8 +74,10 @@ impl Evaluator {
         request: &ChatRequest,
         add_generation_prompt: bool,
     ) -> Result<Vec<u32>, RequestError> {
-        self.template
-            .tokens(request, &self.tokenizer, add_generation_prompt)
+        let prompt = self
+            .template
+            .prompt(request, &self.tokenizer, add_generation_prompt)?;
+        Ok(prompt.tokens)
     }
 
     /// Whether a token ends an answer.

@@ -9,7 +9,7 @@ use aurora_chat::{Delta, End, Failure, FailureKind, Fault, FinishReason, Start, 
 use futures_core::Stream;
 use tokio::sync::mpsc;
 
-use crate::text::{Assembler, Sampler, Stops, Tokenizer};
+use crate::text::{Assembler, Sampler, Stops, Thoughts, Tokenizer};
 
 /// An answer as it is generated: a start, text, token counts, a finish reason, an end.
 ///
@@ -71,6 +71,7 @@ pub(crate) struct Writer {
     sampler: Sampler,
     assembler: Assembler,
     stops: Stops,
+    thoughts: Thoughts,
     usage: Usage,
     /// Tokens that may still be generated.
     remaining: usize,
@@ -118,6 +119,7 @@ pub(crate) fn generation(
     limit: usize,
     sampler: Sampler,
     stops: Stops,
+    thoughts: Thoughts,
     place: Place,
 ) -> (Writer, Generation) {
     let (updates, receiver) = mpsc::channel(limit + 8);
@@ -130,6 +132,7 @@ pub(crate) fn generation(
         sampler,
         assembler: Assembler::default(),
         stops,
+        thoughts,
         usage,
         remaining: limit,
         place: Some(place),
@@ -159,16 +162,19 @@ impl Writer {
     pub(crate) fn advance(&mut self, logits: &mut [f32], tokenizer: &Tokenizer) -> Progress {
         let token = self.sampler.sample(logits);
         self.usage.output_tokens += 1;
+        if self.thoughts.is_inside() {
+            *self.usage.reasoning_tokens.get_or_insert(0) += 1;
+        }
         if tokenizer.is_end(token) {
             return self.finish(FinishReason::Stop);
         }
         let (mut whole, mut text) = (String::new(), String::new());
         self.assembler.push(tokenizer.bytes(token), &mut whole);
         if self.stops.push(&whole, &mut text) {
-            self.text(text);
+            self.text(&text);
             return self.end(FinishReason::Stop);
         }
-        self.text(text);
+        self.text(&text);
         self.remaining -= 1;
         if self.remaining == 0 {
             return self.finish(FinishReason::Length);
@@ -193,11 +199,13 @@ impl Writer {
         if !stopped {
             self.stops.finish(&mut text);
         }
-        self.text(text);
+        self.text(&text);
         self.end(reason)
     }
 
     fn end(&mut self, reason: FinishReason) -> Progress {
+        self.thoughts
+            .finish(|delta| send(&self.updates, Update::Delta(delta)));
         self.place = None;
         self.send(Update::Delta(Delta::Finish(reason.clone())));
         self.send(Update::Delta(Delta::Usage(self.usage)));
@@ -205,14 +213,17 @@ impl Writer {
         Progress::Finished
     }
 
-    fn text(&self, text: String) {
-        if !text.is_empty() {
-            self.send(Update::Delta(Delta::Text(text)));
-        }
+    fn text(&mut self, text: &str) {
+        self.thoughts
+            .push(text, |delta| send(&self.updates, Update::Delta(delta)));
     }
 
     fn send(&self, update: Update) {
-        // Closed: nobody listens, which is_cancelled() tells. Full: impossible, see generation().
-        let _ = self.updates.try_send(update);
+        send(&self.updates, update);
     }
+}
+
+fn send(updates: &mpsc::Sender<Update>, update: Update) {
+    // Closed: nobody listens, which is_cancelled() tells. Full: impossible, see generation().
+    let _ = updates.try_send(update);
 }

@@ -4,6 +4,8 @@
 //! further in: every tensor must lie inside the file, and every value must have the type the format's specification
 //! gives it.
 
+mod types;
+
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
@@ -13,6 +15,8 @@ use candle_core::quantized::gguf_file::{Content, Value};
 use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 
 use crate::error::{Error, ErrorKind, Result, corrupt, unsupported};
+
+pub(crate) use types::name as type_name;
 
 /// An open GGUF file.
 pub(crate) struct Gguf {
@@ -49,11 +53,15 @@ impl Gguf {
         file.rewind().map_err(|source| Error::io("read", path, source))?;
         check_alignment(path)?;
         let content = Content::read(&mut file).map_err(|error| {
-            corrupt(format!(
-                "{}: the GGUF header is damaged: {}",
-                path.display(),
-                crate::error::first_line(&error)
-            ))
+            let error = crate::error::first_line(&error);
+            match types::unknown(&error) {
+                Some(name) => unsupported(format!(
+                    "{}: tensors of type {name} are not supported; take a file in another quantisation, such as Q4_K_M or \
+                     Q8_0",
+                    path.display()
+                )),
+                None => corrupt(format!("{}: the GGUF header is damaged: {error}", path.display())),
+            }
         })?;
         let gguf = Self {
             path: path.to_owned(),
@@ -113,12 +121,24 @@ impl Gguf {
 
     /// The quantisation of most weights.
     pub(crate) fn quantisation(&self) -> String {
-        let infos = &self.content.tensor_infos;
-        let dtype = infos
-            .get("blk.0.ffn_down.weight")
-            .or_else(|| infos.values().next())
-            .map(|info| info.ggml_dtype);
-        dtype.map_or_else(|| "empty".to_owned(), |dtype| format!("{dtype:?}"))
+        let mut values: Vec<(GgmlDType, usize)> = Vec::new();
+        for info in self.content.tensor_infos.values() {
+            let dtype = info.ggml_dtype;
+            match values.iter_mut().find(|(other, _)| *other == dtype) {
+                Some((_, count)) => *count += info.shape.elem_count(),
+                None => values.push((dtype, info.shape.elem_count())),
+            }
+        }
+        let most = values
+            .into_iter()
+            .max_by_key(|&(dtype, count)| (count, type_name(dtype)));
+        most.map_or_else(|| "empty".to_owned(), |(dtype, _)| type_name(dtype))
+    }
+
+    /// How many weights there are.
+    pub(crate) fn parameters(&self) -> u64 {
+        let infos = self.content.tensor_infos.values();
+        infos.map(|info| info.shape.elem_count() as u64).sum()
     }
 
     /// The value of a metadata key, if the file has it.
@@ -281,7 +301,10 @@ impl Gguf {
 
     /// Reads a matrix of weights that must have this shape, in a form that runs fast.
     pub(crate) fn weights(&mut self, name: &str, rows: usize, columns: usize) -> Result<RawTensor> {
-        self.tensor_of(name, rows, columns)?.into_fast()
+        let weights = self.tensor_of(name, rows, columns)?.into_fast();
+        weights.map_err(|source| {
+            unsupported(format!("{}: tensor {name} cannot be run", self.path.display())).with_source(source)
+        })
     }
 
     /// Reads a vector of this length, as f32.
@@ -351,7 +374,8 @@ impl RawTensor {
                 })
             }
             other => Err(unsupported(format!(
-                "weights quantised as {other:?} are not supported"
+                "weights of type {} are not supported",
+                type_name(other)
             ))),
         }
     }

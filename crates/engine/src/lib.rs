@@ -10,6 +10,7 @@ mod error;
 pub mod evaluate;
 mod generation;
 mod gguf;
+pub mod measure;
 mod model;
 pub mod models;
 mod nn;

@@ -37,6 +37,10 @@ pub struct Entry {
     pub bytes: u64,
     /// Tokens of context; 0 where the file cannot be read.
     pub context: usize,
+    /// The architecture, as the file names it; empty where the file cannot be read.
+    pub architecture: String,
+    /// How many weights there are; 0 where the file cannot be read.
+    pub parameters: u64,
     /// The quantisation of most weights, or why the file cannot be read.
     pub quantisation: String,
     /// Where it came from, if that is known.
@@ -166,21 +170,26 @@ impl Store {
 
     fn entry(&self, name: &str) -> Option<Entry> {
         let path = self.file(name);
-        let bytes = fs::metadata(&path).ok()?.len();
-        let (context, quantisation) =
-            match Gguf::open(&path).and_then(|gguf| Ok((Config::read(&gguf)?, gguf))) {
-                Ok((config, gguf)) => (config.context, gguf.quantisation()),
-                Err(error) => (0, format!("unusable: {error}")),
-            };
-        let source = self.record(name).map(|record| record.source);
-        Some(Entry {
+        let mut entry = Entry {
             name: name.to_owned(),
+            bytes: fs::metadata(&path).ok()?.len(),
+            context: 0,
+            architecture: String::new(),
+            parameters: 0,
+            quantisation: String::new(),
+            source: self.record(name).map(|record| record.source),
             path,
-            bytes,
-            context,
-            quantisation,
-            source,
-        })
+        };
+        match Gguf::open(&entry.path).and_then(|gguf| Ok((Config::read(&gguf)?, gguf))) {
+            Ok((config, gguf)) => {
+                entry.context = config.context;
+                config.architecture.name().clone_into(&mut entry.architecture);
+                entry.parameters = gguf.parameters();
+                entry.quantisation = gguf.quantisation();
+            }
+            Err(error) => entry.quantisation = format!("unusable: {error}"),
+        }
+        Some(entry)
     }
 
     fn file(&self, name: &str) -> PathBuf {

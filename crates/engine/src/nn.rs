@@ -2,6 +2,7 @@
 //! text, requests or threads of its own; the work is spread over the pool that a step runs in.
 
 mod attention;
+mod block;
 mod blocks;
 mod cache;
 mod candle;

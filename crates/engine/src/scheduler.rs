@@ -131,9 +131,9 @@ impl<M: Model> Scheduler<M> {
             self.retire(index);
         }
         self.admit();
+        while self.share() {}
         if !self.running.is_empty() {
             self.now += 1;
-            self.share();
             let pieces = self.pieces();
             self.step(&pieces);
         }
@@ -202,24 +202,28 @@ impl<M: Model> Scheduler<M> {
         readers.min_by_key(|&index| self.running[index].turn)
     }
 
-    /// Gives the next reader what another sequence has read of the same tokens, if that is more than it has.
-    fn share(&mut self) {
-        let Some(index) = self.reader() else { return };
+    /// Gives the next reader what another sequence has read of the same tokens, if that is more than it has. True: that was
+    /// all there was to read, and it has its first token.
+    fn share(&mut self) -> bool {
+        let Some(index) = self.reader() else { return false };
         let reader = &self.running[index];
         let running = self.running.iter().map(|other| {
-            let shared = reader.common(&other.tokens[..other.fed], other.bulk);
-            (shared, other.slot)
+            let after = other.after_prompt.as_ref();
+            let shared = reader.common(&other.tokens[..other.fed], other.bulk, after);
+            (shared, other.slot, after)
         });
         let kept = self.kept.iter().map(|kept| {
-            let shared = reader.common(&kept.tokens[..kept.read], kept.bulk);
-            (shared, kept.slot)
+            let after = kept.after_prompt.as_ref();
+            let shared = reader.common(&kept.tokens[..kept.read], kept.bulk, after);
+            (shared, kept.slot, after)
         });
-        let Some((length, from)) = running.chain(kept).max_by_key(|(length, _)| *length) else {
-            return;
+        let Some((length, from, after)) = running.chain(kept).max_by_key(|(length, ..)| *length) else {
+            return false;
         };
+        let after = after.filter(|_| length == reader.tokens.len()).cloned();
         // A copy costs a page at most; not for a few tokens.
-        if length < reader.fed + self.shape.page.min(8) {
-            return;
+        if after.is_none() && length < reader.fed + self.shape.page.min(8) {
+            return false;
         }
         let to = reader.slot;
         self.kept.touch(from);
@@ -227,7 +231,16 @@ impl<M: Model> Scheduler<M> {
             self.evict(Some(from));
         }
         let fed = self.model.copy(from, to, length);
-        self.running[index].take_over(fed);
+        let reader = &mut self.running[index];
+        reader.take_over(fed);
+        let Some(after) = after.filter(|_| fed == length) else {
+            return false;
+        };
+        match reader.advance_as(&after) {
+            Progress::Next(token) => reader.tokens.push(token),
+            Progress::Finished => self.retire(index),
+        }
+        true
     }
 
     /// What the next step holds: first a piece of a prompt, then a row for everyone who is answering. There are pages for

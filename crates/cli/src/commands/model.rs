@@ -1,4 +1,9 @@
-//! `aurora model`: list, pull and remove local models.
+//! `aurora model`: list, pull, remove and measure local models.
+
+#[cfg(feature = "engine")]
+mod bench;
+#[cfg(feature = "engine")]
+mod listing;
 
 use crate::args::{Common, ModelCommand};
 use crate::problem::{Problem, Result};
@@ -48,58 +53,19 @@ pub(super) fn run(command: &ModelCommand, flags: &Common, settings: &Settings) -
             store.remove(name).map_err(wrong)?;
             console::tell(&format!("removed local/{name}"));
         }
+        ModelCommand::Bench {
+            name,
+            streams,
+            rounds,
+            time,
+        } => {
+            let plan = bench::Asked {
+                streams: (*streams).into(),
+                rounds: (*rounds).into(),
+                time: *time,
+            };
+            return bench::run(name.as_deref(), plan, flags, settings);
+        }
     }
     Ok(0)
-}
-
-#[cfg(feature = "engine")]
-mod listing {
-    use std::fmt::Write as _;
-
-    use aurora_local::models::Entry;
-    use serde_json::json;
-
-    /// A line for each model, columns aligned.
-    pub(super) fn table(entries: &[Entry]) -> String {
-        let mut out = String::new();
-        let width = entries
-            .iter()
-            .map(|entry| entry.name.chars().count())
-            .max()
-            .unwrap_or(0);
-        for Entry {
-            name,
-            bytes,
-            context,
-            quantisation,
-            path,
-            ..
-        } in entries
-        {
-            let mib = *bytes as f64 / f64::from(1 << 20);
-            let path = path.display();
-            let _ = writeln!(
-                out,
-                "local/{name:width$}  {mib:>8.1} MiB  {quantisation}  context {context}  {path}"
-            );
-        }
-        out
-    }
-
-    /// One object a line.
-    pub(super) fn json_lines(entries: &[Entry]) -> String {
-        let mut out = String::new();
-        for entry in entries {
-            let line = json!({
-                "name": format!("local/{}", entry.name),
-                "bytes": entry.bytes,
-                "context": entry.context,
-                "quantisation": entry.quantisation,
-                "path": entry.path.to_string_lossy(),
-                "source": entry.source,
-            });
-            let _ = writeln!(out, "{line}");
-        }
-        out
-    }
 }

@@ -15,10 +15,11 @@ use std::ops::Range;
 use candle_core::quantized::GgmlDType;
 
 use super::blocks::{Blocks, blocks};
-use super::gemm::{LEAST_ROWS, Matrix, multiply};
+use super::gemm::{Matrix, multiply};
+use super::ops::add;
 use super::parallel::for_each_chunk;
 use crate::error::Result;
-use crate::gguf::RawTensor;
+use crate::gguf::{Gguf, RawTensor};
 
 /// From a prompt of this many tokens on its rows should take the dense way: 11 rows of SmolLM2 take as long either way.
 pub(crate) const DENSE_ROWS: usize = 12;
@@ -29,6 +30,10 @@ const ROWS_TO_GATHER: usize = 16;
 /// Rows of one product over a panel no wider than this. The product cuts long sums elsewhere where both sides are that
 /// small, so how many rows there are must not decide it.
 const SMALL: usize = 64;
+/// Up to so many rows are few: they are on the left of the product.
+const FEW_ROWS: usize = 64;
+/// Rows that the product computes side by side, at least.
+const VECTOR: usize = 8;
 
 thread_local! {
     static WEIGHTS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
@@ -37,49 +42,79 @@ thread_local! {
 /// Buffers of the dense way. They grow to the largest layer and step.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    /// The rows, where there are too few, with empty ones after them.
-    padded: Vec<f32>,
+    /// Few rows, column by column.
+    turned: Vec<f32>,
     /// The result, panel after panel.
     panels: Vec<f32>,
 }
 
-/// `y = x · Wᵀ` for quantised W.
+/// A layer's tensors as they are in a file.
+pub(super) struct Weights {
+    tensor: RawTensor,
+    bias: Option<Vec<f32>>,
+}
+
+impl Weights {
+    /// Reads `name.weight` and, if there is one, `name.bias`.
+    pub(super) fn read(gguf: &mut Gguf, name: &str, outputs: usize, inputs: usize) -> Result<Self> {
+        let tensor = gguf.weights(&format!("{name}.weight"), outputs, inputs)?;
+        let bias = format!("{name}.bias");
+        let bias = if gguf.has_tensor(&bias) {
+            Some(gguf.vector(&bias, outputs)?)
+        } else {
+            None
+        };
+        Ok(Self { tensor, bias })
+    }
+}
+
+/// `y = x · Wᵀ + b` for quantised W; without b where the model has none.
 pub(super) struct Linear {
     blocks: Box<dyn Blocks>,
+    bias: Option<Vec<f32>>,
     inputs: usize,
     outputs: usize,
 }
 
 impl Linear {
     /// A layer from one tensor.
-    pub(super) fn new(tensor: &RawTensor) -> Result<Self> {
+    pub(super) fn new(weights: &Weights) -> Result<Self> {
+        Self::from_tensor(&weights.tensor, weights.bias.clone())
+    }
+
+    fn from_tensor(tensor: &RawTensor, bias: Option<Vec<f32>>) -> Result<Self> {
         Ok(Self {
             blocks: blocks(tensor)?,
+            bias,
             inputs: tensor.columns,
             outputs: tensor.rows,
         })
     }
 
-    /// Layers from tensors with the same number of columns: one, whose rows hold the tensors' one after the other, where
+    /// Layers from weights with the same number of columns: one, whose rows hold theirs one after the other, where
     /// their quantisations agree, else one for each.
-    pub(super) fn stacked(tensors: &[RawTensor]) -> Result<Vec<Self>> {
-        let [first, rest @ ..] = tensors else {
+    pub(super) fn stacked(weights: &[Weights]) -> Result<Vec<Self>> {
+        let tensors = || weights.iter().map(|weights| &weights.tensor);
+        let Some(first) = tensors().next() else {
             return Ok(Vec::new());
         };
-        if rest
-            .iter()
-            .any(|tensor| tensor.dtype != first.dtype || tensor.columns != first.columns)
-        {
-            return tensors.iter().map(Self::new).collect();
+        if tensors().any(|tensor| tensor.dtype != first.dtype || tensor.columns != first.columns) {
+            return weights.iter().map(Self::new).collect();
         }
-        let bytes = tensors.iter().flat_map(|tensor| &tensor.bytes).copied().collect();
-        let rows = tensors.iter().map(|tensor| tensor.rows).sum();
-        Ok(vec![Self::new(&RawTensor {
+        let bytes = tensors().flat_map(|tensor| &tensor.bytes).copied().collect();
+        let stacked = RawTensor {
             dtype: first.dtype,
-            rows,
+            rows: tensors().map(|tensor| tensor.rows).sum(),
             columns: first.columns,
             bytes,
-        })?])
+        };
+        let has_bias = weights.iter().any(|weights| weights.bias.is_some());
+        let bias = |weights: &Weights| {
+            let none = || vec![0.0; weights.tensor.rows];
+            weights.bias.clone().unwrap_or_else(none)
+        };
+        let bias = has_bias.then(|| weights.iter().flat_map(bias).collect());
+        Ok(vec![Self::from_tensor(&stacked, bias)?])
     }
 
     pub(super) fn inputs(&self) -> usize {
@@ -96,40 +131,79 @@ impl Linear {
 
     /// Applies the layer to the rows of `x`: the first `dense_rows` the dense way, the rest the quantised.
     pub(super) fn apply(&self, x: &[f32], dense_rows: usize, out: &mut [f32], scratch: &mut Scratch) {
+        self.multiply(x, dense_rows, out, scratch);
+        if let Some(bias) = &self.bias {
+            for out in out.chunks_exact_mut(self.outputs) {
+                add(out, bias);
+            }
+        }
+    }
+
+    fn multiply(&self, x: &[f32], dense_rows: usize, out: &mut [f32], scratch: &mut Scratch) {
         let (dense_x, x) = x.split_at(dense_rows * self.inputs);
         let (dense_out, out) = out.split_at_mut(dense_rows * self.outputs);
-        if dense_rows >= LEAST_ROWS {
-            self.apply_dense(dense_x, dense_out, &mut scratch.panels);
-        } else if dense_rows > 0 {
-            let Scratch { padded, panels } = scratch;
-            padded.clear();
-            padded.extend_from_slice(dense_x);
-            padded.resize(LEAST_ROWS * self.inputs, 0.0);
-            self.apply_dense(padded, dense_out, panels);
+        let Scratch { turned, panels } = scratch;
+        match dense_rows {
+            0 => {}
+            1..=FEW_ROWS => self.apply_to_few(dense_x, dense_out, turned, panels),
+            _ => self.apply_to_many(dense_x, dense_out, panels),
         }
         if !x.is_empty() {
             self.blocks.multiply(self.inputs, x, out);
         }
     }
 
-    /// Fills the rows of `out`, which may be fewer than those of `x`.
-    fn apply_dense(&self, x: &[f32], out: &mut [f32], panels: &mut Vec<f32>) {
+    /// Weight rows of a panel: as even as can be, so that none is a sliver.
+    fn panel(&self) -> usize {
+        self.outputs.div_ceil(self.outputs.div_ceil(PANEL))
+    }
+
+    /// The dense way with the rows on the left of the product: they are what it packs, and the weights are read as they
+    /// lie.
+    fn apply_to_few(&self, x: &[f32], out: &mut [f32], turned: &mut Vec<f32>, panels: &mut Vec<f32>) {
         let (inputs, outputs) = (self.inputs, self.outputs);
         let rows = x.len() / inputs;
-        // As even as can be, so that no panel is a sliver.
-        let width = outputs.div_ceil(outputs.div_ceil(PANEL));
+        // Empty rows after them, up to whole vectors.
+        let padded = rows.next_multiple_of(VECTOR).max(2 * VECTOR);
+        turned.clear();
+        turned.resize(padded * inputs, 0.0);
+        for (row, x) in x.chunks_exact(inputs).enumerate() {
+            for (turned, x) in turned[row..].iter_mut().step_by(padded).zip(x) {
+                *turned = *x;
+            }
+        }
+        let width = self.panel();
+        panels.resize(padded * outputs, 0.0);
+        let turned = &*turned;
+        for_each_chunk(panels, width * padded, |index, panel| {
+            let width_here = panel.len() / padded;
+            self.with_weights(index * width, width_here, |weights| {
+                let size = (width_here, inputs, padded);
+                let (left, right) = (Matrix::rows(weights, inputs), Matrix::rows(turned, padded));
+                multiply(size, 1.0, left, right, panel, padded);
+            });
+        });
+        for (row, out) in out.chunks_exact_mut(outputs).enumerate() {
+            for (out, panel) in out.iter_mut().zip(panels.chunks_exact(padded)) {
+                *out = panel[row];
+            }
+        }
+    }
+
+    /// The dense way with the weights on the left: to pack them costs little beside so many rows.
+    fn apply_to_many(&self, x: &[f32], out: &mut [f32], panels: &mut Vec<f32>) {
+        let (inputs, outputs) = (self.inputs, self.outputs);
+        let rows = x.len() / inputs;
+        let width = self.panel();
         panels.resize(rows * outputs, 0.0);
         for_each_chunk(panels, width * rows, |index, panel| {
             let width_here = panel.len() / rows;
-            let first = index * width;
             // In parts as even as can be, of which none is a sliver either.
             let at_once = match width_here {
                 0..=SMALL => rows.div_ceil(rows.div_ceil(SMALL)),
                 _ => rows,
             };
-            WEIGHTS.with_borrow_mut(|weights| {
-                weights.resize(width_here * inputs, 0.0);
-                self.dequantise(first..first + width_here, weights);
+            self.with_weights(index * width, width_here, |weights| {
                 let pairs = x
                     .chunks(at_once * inputs)
                     .zip(panel.chunks_mut(at_once * width_here));
@@ -149,6 +223,15 @@ impl Linear {
                     out.copy_from_slice(&panel[row * width..][..width]);
                 }
             }
+        });
+    }
+
+    /// Calls `work` with some rows of weights, as floats.
+    fn with_weights(&self, first: usize, rows: usize, work: impl FnOnce(&[f32])) {
+        WEIGHTS.with_borrow_mut(|weights| {
+            weights.resize(rows * self.inputs, 0.0);
+            self.dequantise(first..first + rows, weights);
+            work(weights);
         });
     }
 
@@ -193,7 +276,7 @@ mod tests {
                 columns: inputs,
                 bytes,
             };
-            let layer = Linear::new(&tensor).expect("floats");
+            let layer = Linear::from_tensor(&tensor, None).expect("floats");
             let x: Vec<f32> = (0..200 * inputs)
                 .map(|i| (i * 29 % 8191) as f32 / 4096.0 - 1.0)
                 .collect();

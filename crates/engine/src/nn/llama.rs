@@ -1,13 +1,14 @@
-//! A model of the Llama architecture: rows of tokens in, logits out.
+//! A model of the Llama family: rows of tokens in, logits out.
 //!
 //! A step takes rows of several sequences at once. Linear layers run over all rows together, so that the weights are
 //! read once for all; attention runs for each sequence over its own cache.
 
 use super::attention::{Span, attend};
+use super::block::Block;
 use super::cache::KvStore;
 use super::config::Config;
-use super::linear::{Linear, Scratch};
-use super::ops::{rms_norm, silu_and_multiply};
+use super::linear::{Linear, Scratch, Weights};
+use super::ops::{add, rms_norm, rms_norm_in_place, silu_and_multiply};
 use super::rope::Rope;
 use crate::error::{Result, corrupt};
 use crate::gguf::Gguf;
@@ -23,18 +24,6 @@ pub(crate) struct Llama {
     output_norm: Vec<f32>,
     blocks: Vec<Block>,
     rope: Rope,
-}
-
-#[derive(Debug)]
-struct Block {
-    attention_norm: Vec<f32>,
-    /// Queries, keys and values stacked, or one layer each where their quantisations differ.
-    qkv: Vec<Linear>,
-    attention_output: Linear,
-    feed_forward_norm: Vec<f32>,
-    /// Gate and up projection, stacked or one layer each.
-    gate_up: Vec<Linear>,
-    down: Linear,
 }
 
 /// Buffers that steps reuse. They grow to the largest step.
@@ -65,13 +54,10 @@ impl Llama {
     /// Reads the weights of a file.
     pub(crate) fn read(gguf: &mut Gguf) -> Result<Self> {
         let config = Config::read(gguf)?;
-        let embedding = Linear::new(&gguf.weights("token_embd.weight", config.vocabulary, config.width)?)?;
+        let (vocabulary, width) = (config.vocabulary, config.width);
+        let embedding = Linear::new(&Weights::read(gguf, "token_embd", vocabulary, width)?)?;
         let output = if gguf.has_tensor("output.weight") {
-            Some(Linear::new(&gguf.weights(
-                "output.weight",
-                config.vocabulary,
-                config.width,
-            )?)?)
+            Some(Linear::new(&Weights::read(gguf, "output", vocabulary, width)?)?)
         } else {
             None
         };
@@ -152,7 +138,7 @@ impl Llama {
             }
             rms_norm(x, &block.attention_norm, config.epsilon, norm);
             apply_stacked(&block.qkv, norm, dense_rows, qkv, part, dense);
-            self.rotate(qkv, angles);
+            self.turn(block, qkv, angles);
             self.attend(index, runs, store, qkv, attended, heads);
             block
                 .attention_output
@@ -205,14 +191,18 @@ impl Llama {
         Ok(())
     }
 
-    /// Turns queries and keys by the angles of their positions.
-    fn rotate(&self, qkv: &mut [f32], angles: &[(f32, f32)]) {
-        let turned = self.config.query_width() + self.config.kv_width();
-        let stride = turned + self.config.kv_width();
+    /// Normalises queries and keys where the model does, and turns them by the angles of their positions.
+    fn turn(&self, block: &Block, qkv: &mut [f32], angles: &[(f32, f32)]) {
+        let (query_width, kv_width) = (self.config.query_width(), self.config.kv_width());
         let pairs = self.rope.pairs();
-        for (row, qkv) in qkv.chunks_exact_mut(stride).enumerate() {
-            self.rope
-                .rotate(&mut qkv[..turned], &angles[row * pairs..][..pairs]);
+        for (row, qkv) in qkv.chunks_exact_mut(query_width + 2 * kv_width).enumerate() {
+            let (turned, _) = qkv.split_at_mut(query_width + kv_width);
+            if let Some((queries, keys)) = &block.head_norms {
+                let (q, k) = turned.split_at_mut(query_width);
+                rms_norm_in_place(q, queries, self.config.epsilon);
+                rms_norm_in_place(k, keys, self.config.epsilon);
+            }
+            self.rope.rotate(turned, &angles[row * pairs..][..pairs]);
         }
     }
 
@@ -249,40 +239,6 @@ impl Llama {
             first += rows;
         }
         attend(config, store, block, &spans, out, heads);
-    }
-}
-
-impl Block {
-    fn read(gguf: &mut Gguf, config: &Config, index: usize) -> Result<Self> {
-        let name = |part: &str| format!("blk.{index}.{part}.weight");
-        let (width, kv, forward) = (config.width, config.kv_width(), config.feed_forward);
-        if gguf.has_tensor(&format!("blk.{index}.attn_q.bias")) {
-            return Err(crate::error::unsupported(format!(
-                "{}: attention with biases is not supported",
-                gguf.path().display()
-            )));
-        }
-        let qkv = vec![
-            gguf.weights(&name("attn_q"), config.query_width(), width)?,
-            gguf.weights(&name("attn_k"), kv, width)?,
-            gguf.weights(&name("attn_v"), kv, width)?,
-        ];
-        let gate_up = vec![
-            gguf.weights(&name("ffn_gate"), forward, width)?,
-            gguf.weights(&name("ffn_up"), forward, width)?,
-        ];
-        Ok(Self {
-            attention_norm: gguf.vector(&name("attn_norm"), width)?,
-            qkv: Linear::stacked(&qkv)?,
-            attention_output: Linear::new(&gguf.weights(
-                &name("attn_output"),
-                width,
-                config.query_width(),
-            )?)?,
-            feed_forward_norm: gguf.vector(&name("ffn_norm"), width)?,
-            gate_up: Linear::stacked(&gate_up)?,
-            down: Linear::new(&gguf.weights(&name("ffn_down"), width, forward)?)?,
-        })
     }
 }
 
@@ -328,10 +284,4 @@ fn select_rows(runs: &[Run<'_>], x: &[f32], width: usize, out: &mut Vec<f32>) ->
         first = end;
     }
     out.len() / width
-}
-
-fn add(x: &mut [f32], y: &[f32]) {
-    for (x, y) in x.iter_mut().zip(y) {
-        *x += y;
-    }
 }

@@ -18,6 +18,13 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     lanes.iter().sum::<f32>() + rest
 }
 
+/// `out += x`.
+pub(super) fn add(out: &mut [f32], x: &[f32]) {
+    for (out, x) in out.iter_mut().zip(x) {
+        *out += x;
+    }
+}
+
 /// `out += scale * x`.
 pub(super) fn add_scaled(out: &mut [f32], scale: f32, x: &[f32]) {
     for (out, x) in out.iter_mut().zip(x) {
@@ -29,13 +36,27 @@ pub(super) fn add_scaled(out: &mut [f32], scale: f32, x: &[f32]) {
 pub(super) fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
     let width = weight.len();
     for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-        #[expect(clippy::cast_precision_loss, reason = "widths are far below 2^24")]
-        let mean = dot(x, x) / width as f32;
-        let scale = 1.0 / (mean + epsilon).sqrt();
+        let scale = rms_scale(x, epsilon);
         for ((out, x), weight) in out.iter_mut().zip(x).zip(weight) {
             *out = x * scale * weight;
         }
     }
+}
+
+/// As [`rms_norm`], with the result where the rows were.
+pub(super) fn rms_norm_in_place(x: &mut [f32], weight: &[f32], epsilon: f32) {
+    for x in x.chunks_exact_mut(weight.len()) {
+        let scale = rms_scale(x, epsilon);
+        for (x, weight) in x.iter_mut().zip(weight) {
+            *x = *x * scale * weight;
+        }
+    }
+}
+
+fn rms_scale(row: &[f32], epsilon: f32) -> f32 {
+    #[expect(clippy::cast_precision_loss, reason = "widths are far below 2^24")]
+    let mean = dot(row, row) / row.len() as f32;
+    1.0 / (mean + epsilon).sqrt()
 }
 
 /// `silu(gate) * up`, where each row of `gate_up` holds the gate's values, then the up projection's.

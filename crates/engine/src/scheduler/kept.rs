@@ -1,7 +1,10 @@
 //! What is kept of sequences that have ended, for those who begin with the same tokens.
 
-use super::sequence::Sequence;
+use super::sequence::{AfterPrompt, Sequence};
 use crate::model::Shape;
+
+/// How many of those kept last have the logits after their prompt: 200 KB each for SmolLM2, 600 for Qwen.
+const WITH_LOGITS: usize = 16;
 
 /// The sequences that are kept.
 #[derive(Debug, Default)]
@@ -20,6 +23,8 @@ pub(super) struct Entry {
     pub(super) read: usize,
     /// How many of the first took the way of many: all, or none where there is but one way.
     pub(super) bulk: usize,
+    /// The logits after its prompt, of those that were kept last.
+    pub(super) after_prompt: Option<AfterPrompt>,
 }
 
 impl Entry {
@@ -33,6 +38,7 @@ impl Entry {
             bulk,
             fed,
             slot,
+            after_prompt,
             ..
         } = sequence;
         if shape.bulk == usize::MAX || fed < bulk {
@@ -48,6 +54,7 @@ impl Entry {
             tokens,
             read,
             bulk,
+            after_prompt,
         })
     }
 
@@ -69,6 +76,9 @@ impl Kept {
     /// Keeps a sequence, as the one used last.
     pub(super) fn push(&mut self, entry: Entry) {
         self.entries.push(entry);
+        if let Some(older) = self.entries.len().checked_sub(WITH_LOGITS + 1) {
+            self.entries[older].after_prompt = None;
+        }
     }
 
     /// Marks a sequence as used, if it is one of these.

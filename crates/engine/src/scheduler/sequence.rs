@@ -1,5 +1,7 @@
 //! One request on its way: how much of it was fed, and what comes next.
 
+use std::sync::Arc;
+
 use super::{AHEAD, FEW, Job, Piece, Sink};
 use crate::generation::Progress;
 use crate::model::{Logits, Run, Shape};
@@ -22,6 +24,16 @@ pub(super) struct Sequence {
     pub(super) slot: usize,
     /// When it was last fed a piece of its prompt.
     pub(super) turn: u64,
+    /// The logits after the prompt, once it was read: whoever asks the very same has nothing to read.
+    pub(super) after_prompt: Option<AfterPrompt>,
+}
+
+/// The logits after a prompt.
+#[derive(Clone, Debug)]
+pub(super) struct AfterPrompt {
+    /// Tokens of the prompt.
+    prompt: usize,
+    logits: Arc<[f32]>,
 }
 
 impl Sequence {
@@ -38,6 +50,7 @@ impl Sequence {
             taken_over: 0,
             slot: 0,
             turn: 0,
+            after_prompt: None,
         }
     }
 
@@ -55,9 +68,18 @@ impl Sequence {
     /// Has the next token chosen.
     pub(super) fn advance(&mut self, logits: &mut [f32]) -> Progress {
         if self.tokens.len() == self.prompt {
+            self.after_prompt = Some(AfterPrompt {
+                prompt: self.prompt,
+                logits: Arc::from(&*logits),
+            });
             self.sink.begin(self.taken_over);
         }
         self.sink.advance(logits)
+    }
+
+    /// Has the first token chosen with the logits that another one had after the same prompt.
+    pub(super) fn advance_as(&mut self, other: &AfterPrompt) -> Progress {
+        self.advance(&mut other.logits.to_vec())
     }
 
     /// How many pages it is about to need, its own if it shares none.
@@ -95,10 +117,15 @@ impl Sequence {
     }
 
     /// How many of its first tokens another sequence has read, and each the way this one would have. The last token is
-    /// not among them: its logits are needed.
-    pub(super) fn common(&self, read: &[u32], bulk: usize) -> usize {
+    /// not among them, as its logits are needed, unless the other one has them.
+    pub(super) fn common(&self, read: &[u32], bulk: usize, after_prompt: Option<&AfterPrompt>) -> usize {
         let same = self.tokens.iter().zip(read).take_while(|(a, b)| a == b).count();
-        let same = same.min(self.tokens.len() - 1);
+        let has_logits = after_prompt.is_some_and(|after| after.prompt == self.tokens.len());
+        let same = if has_logits {
+            same
+        } else {
+            same.min(self.tokens.len() - 1)
+        };
         if bulk == self.bulk {
             same
         } else {

@@ -141,19 +141,6 @@ fn a_step_for_one_request_ends_when_it_is_cancelled() {
 }
 
 #[test]
-fn the_same_prompt_again_is_read_from_its_last_token() {
-    let mut scheduler = script(2, 8, 1000, BULK);
-    let first = ask(&mut scheduler, &prompt(1, 525), 10);
-    finish(&mut scheduler);
-    assert_eq!(read(&scheduler), 525);
-    let again = ask(&mut scheduler, &prompt(1, 525), 10);
-    finish(&mut scheduler);
-    assert_eq!(read(&scheduler), 526);
-    assert_eq!(first.tokens(), again.tokens());
-    assert_eq!((first.taken_over(), again.taken_over()), (Some(0), Some(524)));
-}
-
-#[test]
 fn the_longest_common_beginning_wins() {
     let mut scheduler = script(2, 8, 1000, BULK);
     let common = prompt(1, 300);
@@ -224,6 +211,34 @@ fn a_rest_that_is_called_off_costs_nothing_but_its_piece() {
         scheduler.kept.iter().map(|kept| kept.read).sum::<usize>(),
         20 + BESIDE_ANSWERS
     );
+}
+
+#[test]
+fn the_very_same_prompt_is_not_read_again() {
+    for bulk in [BULK, usize::MAX] {
+        let mut scheduler = script(4, 8, 1000, bulk);
+        ask(&mut scheduler, &prompt(1, 40), 5);
+        finish(&mut scheduler);
+        let steps = scheduler.model.steps.len();
+        let again = ask(&mut scheduler, &prompt(1, 40), 1);
+        finish(&mut scheduler);
+        assert_eq!(scheduler.model.steps.len(), steps, "one token needs no step");
+        assert_eq!(again.taken_over(), Some(40));
+        // Of those who ask the same at once, one reads.
+        let three: Vec<Asked> = (0..3).map(|_| ask(&mut scheduler, &prompt(2, 30), 4)).collect();
+        finish(&mut scheduler);
+        let rows = scheduler.model.steps[steps..].iter().flatten().map(|run| run.2);
+        assert_eq!(rows.filter(|&rows| rows > 1).sum::<usize>(), 30);
+        for asked in &three {
+            assert_eq!(asked.tokens(), answer(&prompt(2, 30), 4, bulk));
+        }
+        // One token more, or less, is another prompt.
+        for length in [29, 31] {
+            let other = ask(&mut scheduler, &prompt(2, length), 2);
+            finish(&mut scheduler);
+            assert_eq!(other.tokens(), answer(&prompt(2, length), 2, bulk));
+        }
+    }
 }
 
 #[test]

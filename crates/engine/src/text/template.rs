@@ -11,12 +11,21 @@ use minijinja::{Environment, Error as TemplateError, ErrorKind as TemplateErrorK
 use aurora_chat::{ChatRequest, Message, RequestError, Role};
 use serde_json::Value as Json;
 
+use super::thoughts::Thoughts;
 use super::tokenizer::Tokenizer;
 use crate::error::{Error, ErrorKind, Result, unsupported};
 use crate::gguf::Gguf;
 
 /// Template instructions one rendering may take: a template that loops for ever is an error, not a hang.
 const FUEL: u64 = 20_000_000;
+
+/// A conversation as the model reads it.
+#[derive(Debug)]
+pub(crate) struct Prompt {
+    pub(crate) tokens: Vec<u32>,
+    /// What of the answer to it will be reasoning.
+    pub(crate) thoughts: Thoughts,
+}
 
 /// A compiled chat template.
 #[derive(Debug)]
@@ -79,31 +88,31 @@ impl Template {
         })
     }
 
-    /// The tokens of a conversation: special ones where the template wrote them, plain text everywhere else. With
+    /// The prompt of a conversation: special tokens where the template wrote them, plain text everywhere else. With
     /// `add_generation_prompt` they end where the model's answer begins or, if the conversation [goes on](begun) with an
     /// answer, where that stops.
     ///
     /// # Errors
     /// If a message holds what the model cannot read, or the template refuses the conversation.
-    pub(crate) fn tokens(
+    pub(crate) fn prompt(
         &self,
         request: &ChatRequest,
         tokenizer: &Tokenizer,
         add_generation_prompt: bool,
-    ) -> Result<Vec<u32>, RequestError> {
-        let (text, marker) = self.render(request, tokenizer, add_generation_prompt)?;
+    ) -> Result<Prompt, RequestError> {
+        let (text, marker, thoughts) = self.render(request, tokenizer, add_generation_prompt)?;
         let mut tokens = tokenizer.encode_marked(&text, marker);
         tokenizer.add_bos(&mut tokens);
-        Ok(tokens)
+        Ok(Prompt { tokens, thoughts })
     }
 
-    /// The rendered text, and the marker in it.
+    /// The rendered text, the marker in it, and where the answer to it begins.
     fn render(
         &self,
         request: &ChatRequest,
         tokenizer: &Tokenizer,
         add_generation_prompt: bool,
-    ) -> Result<(String, char), RequestError> {
+    ) -> Result<(String, char, Thoughts), RequestError> {
         let begun = if add_generation_prompt {
             begun(request)?
         } else {
@@ -127,6 +136,7 @@ impl Template {
             context! { role => role.as_str(), content => tokenizer.mark(text, marker) }
         };
         let messages: Vec<Value> = said.iter().zip(&texts).map(message).collect();
+        let settings = settings(request, |text| tokenizer.mark(text, marker))?;
         let template = self.environment.get_template("chat");
         let rendered = template.and_then(|template| {
             template.render(context! {
@@ -134,6 +144,7 @@ impl Template {
                 add_generation_prompt => add_generation_prompt,
                 bos_token => self.bos.as_str(),
                 eos_token => self.eos.as_str(),
+                ..settings
             })
         });
         let refused = |error: TemplateError| {
@@ -145,10 +156,11 @@ impl Template {
             }
         };
         let mut rendered = rendered.map_err(refused)?;
+        let thoughts = Thoughts::of(&self.source, &rendered, begun.as_deref());
         if let Some(begun) = begun {
             rendered += &tokenizer.mark(&begun, marker);
         }
-        Ok((rendered, marker))
+        Ok((rendered, marker, thoughts))
     }
 
     /// A character that neither the template nor any message contains: one of the noncharacters, else any other.
@@ -179,6 +191,37 @@ fn begun(request: &ChatRequest) -> Result<Option<&Message>, RequestError> {
         },
         Some(_) => Err(refuse("expected a boolean")),
     }
+}
+
+/// What a request tells the template besides the conversation: `chat_template_kwargs`, as llama.cpp's server, vLLM and
+/// SGLang have it; Qwen 3 takes `enable_thinking` there. What the conversation itself sets cannot be set so.
+fn settings(request: &ChatRequest, mark: impl Fn(&str) -> String) -> Result<Value, RequestError> {
+    const FIELD: &str = "chat_template_kwargs";
+    let refuse = |param: String, expected: &str| {
+        let message = format!("{param}: expected {expected}");
+        RequestError::new(message, Some(param), None)
+    };
+    let given = match request.extra.get(FIELD) {
+        None | Some(Json::Null) => return Ok(context! {}),
+        Some(Json::Object(given)) => given,
+        Some(_) => return Err(refuse(FIELD.to_owned(), "an object")),
+    };
+    let value = |(name, value): (&String, &Json)| match value {
+        Json::String(text) => Ok((name.clone(), Value::from(mark(text)))),
+        Json::Bool(value) => Ok((name.clone(), Value::from(*value))),
+        Json::Number(number) => Ok((
+            name.clone(),
+            number
+                .as_i64()
+                .map_or_else(|| Value::from(number.as_f64()), Value::from),
+        )),
+        Json::Null | Json::Array(_) | Json::Object(_) => Err(refuse(
+            format!("{FIELD}.{name}"),
+            "a boolean, a number or a string",
+        )),
+    };
+    let values = given.iter().map(value).collect::<Result<Vec<_>, _>>()?;
+    Ok(Value::from_pairs(values))
 }
 
 /// A message's text.

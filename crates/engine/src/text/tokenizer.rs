@@ -5,19 +5,22 @@
 
 mod bytes;
 mod vocabulary;
+mod words;
 
 use std::collections::HashMap;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use tokenizers::models::bpe::BPE;
-use tokenizers::pre_tokenizers::digits::Digits;
-use tokenizers::pre_tokenizers::split::Split;
-use tokenizers::tokenizer::{Model, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer};
+use tokenizers::normalizers::unicode::NFC;
+use tokenizers::tokenizer::{
+    Model, NormalizedString, Normalizer, OffsetReferential, OffsetType, PreTokenizedString,
+};
 
 use crate::error::Result;
 use crate::gguf::Gguf;
 use bytes::ByteAlphabet;
 use vocabulary::Vocabulary;
+use words::Words;
 
 /// Text to tokens and back.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub(crate) struct Tokenizer {
     /// Finds special tokens by their spelling, the longest where several begin; ids in the same order.
     special: AhoCorasick,
     special_ids: Vec<u32>,
+    /// Which of them are marks of a conversation, in the same order; the others are text.
+    are_marks: Vec<bool>,
     bos: Option<u32>,
     ends: Vec<u32>,
 }
@@ -41,8 +46,7 @@ pub(crate) struct Tokenizer {
 enum Cut {
     /// Byte-level: words by a pattern, bytes as printable characters.
     Words {
-        digits: Option<Digits>,
-        words: Box<Split>,
+        words: Box<Words>,
         alphabet: Box<ByteAlphabet>,
     },
     /// SentencePiece: the whole text, spaces as U+2581, one put before it where the file says so.
@@ -62,6 +66,10 @@ impl Tokenizer {
             .map(|(token, &kind)| vocabulary.bytes(token, kind))
             .collect();
         let special_ids = vocabulary.special();
+        let are_marks = special_ids
+            .iter()
+            .map(|&id| vocabulary.is_mark(id as usize))
+            .collect();
         let special = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
             .build(special_ids.iter().map(|&id| spelled[id as usize]))
@@ -73,10 +81,8 @@ impl Tokenizer {
                 space_before: gguf.boolean("tokenizer.ggml.add_space_prefix")?.unwrap_or(true),
             }
         } else {
-            let (digits, words) = vocabulary::words(gguf)?;
             Cut::Words {
-                digits,
-                words: Box::new(words),
+                words: Box::new(Words::read(gguf)?),
                 alphabet: Box::new(alphabet),
             }
         };
@@ -91,6 +97,7 @@ impl Tokenizer {
             longest,
             special,
             special_ids,
+            are_marks,
             bos,
             ends,
         })
@@ -99,6 +106,11 @@ impl Tokenizer {
     /// Whether a token ends an answer.
     pub(crate) fn is_end(&self, id: u32) -> bool {
         self.ends.contains(&id)
+    }
+
+    /// The tokens that end an answer.
+    pub(crate) fn ends(&self) -> &[u32] {
+        &self.ends
     }
 
     /// The bytes a token stands for; none for a control token.
@@ -125,7 +137,7 @@ impl Tokenizer {
         }
     }
 
-    /// Plain text with the marker put into everything that is spelled like a special token.
+    /// Plain text with the marker put into everything that is spelled like a mark of a conversation.
     pub(crate) fn mark(&self, text: &str, marker: char) -> String {
         let mut marked = String::with_capacity(text.len());
         let mut done = 0;
@@ -134,7 +146,9 @@ impl Tokenizer {
             let start = done + found.start();
             let second = start + text[start..].chars().next().map_or(1, char::len_utf8);
             marked.push_str(&text[done..second]);
-            marked.push(marker);
+            if self.are_marks[found.pattern().as_usize()] {
+                marked.push(marker);
+            }
             done = second;
         }
         marked.push_str(&text[done..]);
@@ -172,18 +186,10 @@ impl Tokenizer {
                 let prefix = if *space_before { " " } else { "" };
                 self.merge(&format!("{prefix}{text}").replace(' ', "\u{2581}"), ids);
             }
-            Cut::Words {
-                digits,
-                words,
-                alphabet,
-            } => {
-                let mut pieces = PreTokenizedString::from(text);
-                let cut = match digits {
-                    Some(digits) => digits
-                        .pre_tokenize(&mut pieces)
-                        .and_then(|()| words.pre_tokenize(&mut pieces)),
-                    None => words.pre_tokenize(&mut pieces),
-                };
+            Cut::Words { words, alphabet } => {
+                let composed = words.composed && !text.is_ascii();
+                let mut pieces = PreTokenizedString::from(if composed { compose(text) } else { text.into() });
+                let cut = words.cut(&mut pieces);
                 if let Err(error) = cut {
                     // A backtracking limit of the pattern engine: merging over the whole text is still an encoding.
                     tracing::warn!(%error, "text could not be cut into words");
@@ -204,6 +210,15 @@ impl Tokenizer {
             Err(error) => tracing::error!(%error, "a piece of text has no tokens"),
         }
     }
+}
+
+/// Text in the composed form, NFC.
+fn compose(text: &str) -> NormalizedString {
+    let mut composed = NormalizedString::from(text);
+    if let Err(error) = NFC.normalize(&mut composed) {
+        tracing::warn!(%error, "text could not be composed");
+    }
+    composed
 }
 
 /// Token ids by spelling.

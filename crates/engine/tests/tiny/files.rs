@@ -69,14 +69,24 @@ fn what_is_no_model_says_what_it_is() {
     };
     let mamba = load(&with("general.architecture", Value::String("mamba".into()))).expect_err("not llama");
     assert!(
-        mamba.kind() == ErrorKind::Unsupported && mamba.to_string().contains("mamba"),
+        mamba.kind() == ErrorKind::Unsupported
+            && mamba.to_string().contains("mamba")
+            && mamba.to_string().contains("qwen3"),
         "{mamba}"
     );
+    let scaling =
+        load(&with("llama.rope.scaling.type", Value::String("longrope".into()))).expect_err("unknown");
+    assert!(
+        scaling.kind() == ErrorKind::Unsupported && scaling.to_string().contains("longrope"),
+        "{scaling}"
+    );
+    let experts = load(&with("llama.expert_count", Value::U32(8))).expect_err("a mixture");
+    assert!(experts.to_string().contains("mixture of experts"), "{experts}");
     let heads = load(&with("llama.attention.head_count", Value::U32(3))).expect_err("3 does not fit");
     assert_eq!(heads.kind(), ErrorKind::Corrupt, "{heads}");
-    let words = load(&with("tokenizer.ggml.pre", Value::String("deepseek".into()))).expect_err("unknown");
+    let words = load(&with("tokenizer.ggml.pre", Value::String("deepthought".into()))).expect_err("unknown");
     assert!(
-        words.kind() == ErrorKind::Unsupported && words.to_string().contains("deepseek"),
+        words.kind() == ErrorKind::Unsupported && words.to_string().contains("deepthought"),
         "{words}"
     );
     let alignment = load(&with("general.alignment", Value::U32(0))).expect_err("it divides by zero");
@@ -95,6 +105,25 @@ fn what_is_no_model_says_what_it_is() {
             .to_string()
             .contains("chat template")
     );
+}
+
+#[test]
+fn a_type_of_tensors_that_cannot_be_run_is_named() {
+    let folder = Folder::new();
+    let path = folder.model(GgmlDType::Q8_0);
+    let mut bytes = std::fs::read(&path).expect("it was just written");
+    let name = b"blk.0.ffn_down.weight";
+    let at = bytes
+        .windows(name.len())
+        .position(|window| window == name)
+        .expect("it has that tensor");
+    // Behind the name: the number of dimensions, two of them, the type.
+    let at = at + name.len() + 4 + 16;
+    bytes[at..at + 4].copy_from_slice(&23_u32.to_le_bytes());
+    std::fs::write(&path, &bytes).expect("a writable folder");
+    let error = load(&path).expect_err("no such product");
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("IQ4_XS"), "{error}");
 }
 
 #[test]

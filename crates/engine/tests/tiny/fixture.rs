@@ -13,11 +13,61 @@ use candle_core::{Device, Tensor};
 /// Tokens the tiny model can look back on.
 pub(crate) const CONTEXT: u32 = 512;
 
-const WIDTH: usize = 64;
-const FEED_FORWARD: usize = 96;
 const HEADS: usize = 4;
 const KV_HEADS: usize = 2;
 const BLOCKS: usize = 2;
+
+/// What a tiny model is like; the plain one is a Llama whose norms change nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Family {
+    pub(crate) architecture: &'static str,
+    pub(crate) width: usize,
+    pub(crate) feed_forward: usize,
+    /// Values a head; said in the metadata where it is not what the width gives each head.
+    pub(crate) head_width: usize,
+    /// Queries, keys and values have biases.
+    pub(crate) biases: bool,
+    /// Queries and keys are normalised.
+    pub(crate) head_norms: bool,
+    /// The output has a matrix of its own.
+    pub(crate) untied: bool,
+    /// Norms change something.
+    pub(crate) norms: bool,
+    /// What the frequencies of positions are divided by, one for each pair.
+    pub(crate) rope_factors: Vec<f32>,
+    pub(crate) vocabulary: Vocabulary,
+    /// More metadata; keys without the architecture's name.
+    pub(crate) more: Metadata,
+}
+
+impl Default for Family {
+    fn default() -> Self {
+        Self {
+            architecture: "llama",
+            width: 64,
+            feed_forward: 96,
+            head_width: 16,
+            biases: false,
+            head_norms: false,
+            untied: false,
+            norms: false,
+            rope_factors: Vec::new(),
+            vocabulary: Vocabulary::Bytes,
+            more: Vec::new(),
+        }
+    }
+}
+
+/// What tokens a tiny model has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Vocabulary {
+    /// Two special tokens, a token for each byte, and two merged ones.
+    Bytes,
+    /// The same, and every pair of bytes of a few common characters: so the tokens tell where a text was cut into words.
+    Pairs,
+    /// SentencePiece's: bytes, and some pieces of two or three characters with scores.
+    SentencePiece,
+}
 
 /// Metadata by key.
 pub(crate) type Metadata = Vec<(&'static str, Value)>;
@@ -45,10 +95,21 @@ impl Folder {
 
     /// Writes the tiny model with changed metadata.
     pub(crate) fn model_with(&self, dtype: GgmlDType, change: impl FnOnce(&mut Metadata)) -> PathBuf {
-        let path = self.0.join("tiny.gguf");
-        let mut metadata = metadata();
+        self.family("tiny", &Family::default(), dtype, change)
+    }
+
+    /// Writes a tiny model of some family with changed metadata.
+    pub(crate) fn family(
+        &self,
+        name: &str,
+        family: &Family,
+        dtype: GgmlDType,
+        change: impl FnOnce(&mut Metadata),
+    ) -> PathBuf {
+        let path = self.0.join(format!("{name}.gguf"));
+        let mut metadata = metadata(family);
         change(&mut metadata);
-        let tensors = tensors(dtype);
+        let tensors = tensors(family, dtype);
         let metadata: Vec<(&str, &Value)> = metadata.iter().map(|(key, value)| (*key, value)).collect();
         let tensors: Vec<(&str, &QTensor)> = tensors
             .iter()
@@ -122,26 +183,35 @@ pub(crate) fn collect(mut generation: Generation) -> Answer {
     answer
 }
 
-fn metadata() -> Metadata {
-    let (tokens, types) = vocabulary();
+fn metadata(family: &Family) -> Metadata {
+    let (tokens, types, merges) = family.vocabulary.tokens();
+    let count = tokens.len();
     let texts = |texts: Vec<String>| Value::Array(texts.into_iter().map(Value::String).collect());
-    vec![
-        ("general.architecture", Value::String("llama".into())),
-        ("llama.block_count", Value::U32(BLOCKS as u32)),
-        ("llama.context_length", Value::U32(CONTEXT)),
-        ("llama.embedding_length", Value::U32(WIDTH as u32)),
-        ("llama.feed_forward_length", Value::U32(FEED_FORWARD as u32)),
-        ("llama.attention.head_count", Value::U32(HEADS as u32)),
-        ("llama.attention.head_count_kv", Value::U32(KV_HEADS as u32)),
-        ("llama.attention.layer_norm_rms_epsilon", Value::F32(1e-5)),
-        ("tokenizer.ggml.model", Value::String("gpt2".into())),
-        ("tokenizer.ggml.pre", Value::String("smollm".into())),
+    let number = |number: usize| Value::U32(number as u32);
+    let mut own = vec![
+        ("block_count", number(BLOCKS)),
+        ("context_length", Value::U32(CONTEXT)),
+        ("embedding_length", number(family.width)),
+        ("feed_forward_length", number(family.feed_forward)),
+        ("attention.head_count", number(HEADS)),
+        ("attention.head_count_kv", number(KV_HEADS)),
+        ("attention.layer_norm_rms_epsilon", Value::F32(1e-5)),
+    ];
+    if family.head_width * HEADS != family.width {
+        own.push(("attention.key_length", number(family.head_width)));
+        own.push(("attention.value_length", number(family.head_width)));
+    }
+    own.extend(family.more.iter().cloned());
+    // A key is a name for as long as the test runs.
+    let key = |part: &str| &*format!("{}.{part}", family.architecture).leak();
+    let mut metadata: Metadata = vec![("general.architecture", Value::String(family.architecture.into()))];
+    metadata.extend(own.into_iter().map(|(part, value)| (key(part), value)));
+    metadata.extend([
         ("tokenizer.ggml.tokens", texts(tokens)),
         (
             "tokenizer.ggml.token_type",
             Value::Array(types.into_iter().map(Value::I32).collect()),
         ),
-        ("tokenizer.ggml.merges", texts(vec!["t h".into(), "th e".into()])),
         ("tokenizer.ggml.eos_token_id", Value::U32(1)),
         (
             "tokenizer.chat_template",
@@ -151,33 +221,65 @@ fn metadata() -> Metadata {
                     .into(),
             ),
         ),
-    ]
-}
-
-/// Two special tokens, a token for each byte, and two merged ones.
-fn vocabulary() -> (Vec<String>, Vec<i32>) {
-    let mut tokens: Vec<String> = vec!["<|im_start|>".into(), "<|im_end|>".into()];
-    let mut types = vec![3, 3];
-    let mut moved = 0x100_u32;
-    for byte in 0..=255_u8 {
-        let letter = match byte {
-            b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff => char::from(byte),
-            _ => {
-                moved += 1;
-                char::from_u32(moved - 1).expect("Latin extended")
-            }
-        };
-        tokens.push(letter.to_string());
-        types.push(1);
+    ]);
+    if family.vocabulary == Vocabulary::SentencePiece {
+        // The later, the rarer.
+        let scores = (0..count).map(|id| Value::F32(-(id as f32)));
+        metadata.push(("tokenizer.ggml.scores", Value::Array(scores.collect())));
+        metadata.push(("tokenizer.ggml.model", Value::String("llama".into())));
+    } else {
+        metadata.push(("tokenizer.ggml.model", Value::String("gpt2".into())));
+        metadata.push(("tokenizer.ggml.pre", Value::String("smollm".into())));
+        metadata.push(("tokenizer.ggml.merges", texts(merges)));
     }
-    tokens.extend(["th".to_owned(), "the".to_owned()]);
-    types.extend([1, 1]);
-    (tokens, types)
+    metadata
 }
 
-fn tensors(dtype: GgmlDType) -> Vec<(String, QTensor)> {
-    let vocabulary = vocabulary().0.len();
-    let (query, kv) = (WIDTH, WIDTH / HEADS * KV_HEADS);
+impl Vocabulary {
+    /// The tokens, their types, and the merges.
+    fn tokens(self) -> (Vec<String>, Vec<i32>, Vec<String>) {
+        let mut tokens: Vec<String> = vec!["<|im_start|>".into(), "<|im_end|>".into()];
+        let mut types = vec![3, 3];
+        if self == Self::SentencePiece {
+            tokens.push("<unk>".into());
+            types.push(2);
+            tokens.extend((0..=255).map(|byte| format!("<0x{byte:02X}>")));
+            types.extend([6; 256]);
+            let pieces = "▁ t h e a o ▁t he th ▁a ▁the er r ▁o on n é ▁é 漢 字 漢字".split(' ');
+            tokens.extend(pieces.map(str::to_owned));
+            types.resize(tokens.len(), 1);
+            return (tokens, types, Vec::new());
+        }
+        let mut letters = Vec::new();
+        let mut moved = 0x100_u32;
+        for byte in 0..=255_u8 {
+            letters.push(match byte {
+                b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff => char::from(byte),
+                _ => {
+                    moved += 1;
+                    char::from_u32(moved - 1).expect("Latin extended")
+                }
+            });
+        }
+        tokens.extend(letters.iter().map(char::to_string));
+        let mut merges: Vec<String> = vec!["t h".into(), "th e".into()];
+        if self == Self::Pairs {
+            let common = b"aBcs12'./ \n\t\xe6\xbc\xa2\xc3\xa9\xcc\x81".map(|byte| letters[usize::from(byte)]);
+            let pairs = common
+                .iter()
+                .flat_map(|a| common.iter().map(move |b| format!("{a} {b}")));
+            merges.extend(pairs);
+        }
+        tokens.extend(merges.iter().map(|merge| merge.replace(' ', "")));
+        types.resize(tokens.len(), 1);
+        (tokens, types, merges)
+    }
+}
+
+fn tensors(family: &Family, dtype: GgmlDType) -> Vec<(String, QTensor)> {
+    let (width, forward) = (family.width, family.feed_forward);
+    let vocabulary = family.vocabulary.tokens().0.len();
+    let (query, kv) = (HEADS * family.head_width, KV_HEADS * family.head_width);
     let mut seed = 1;
     let mut tensors = Vec::new();
     let mut add = |name: String, rows: usize, columns: usize| {
@@ -190,28 +292,59 @@ fn tensors(dtype: GgmlDType) -> Vec<(String, QTensor)> {
         let tensor = Tensor::from_vec(values, (rows, columns), &Device::Cpu).expect("a tensor");
         tensors.push((name, QTensor::quantize(&tensor, dtype).expect("whole blocks")));
     };
-    add("token_embd.weight".into(), vocabulary, WIDTH);
+    add("token_embd.weight".into(), vocabulary, width);
     for block in 0..BLOCKS {
         for (name, rows, columns) in [
-            ("attn_q", query, WIDTH),
-            ("attn_k", kv, WIDTH),
-            ("attn_v", kv, WIDTH),
-            ("attn_output", WIDTH, query),
-            ("ffn_gate", FEED_FORWARD, WIDTH),
-            ("ffn_up", FEED_FORWARD, WIDTH),
-            ("ffn_down", WIDTH, FEED_FORWARD),
+            ("attn_q", query, width),
+            ("attn_k", kv, width),
+            ("attn_v", kv, width),
+            ("attn_output", width, query),
+            ("ffn_gate", forward, width),
+            ("ffn_up", forward, width),
+            ("ffn_down", width, forward),
         ] {
             add(format!("blk.{block}.{name}.weight"), rows, columns);
         }
     }
-    let mut norm = |name: String| {
-        let ones = Tensor::ones(WIDTH, candle_core::DType::F32, &Device::Cpu).expect("a tensor");
-        tensors.push((name, QTensor::quantize(&ones, GgmlDType::F32).expect("floats")));
+    if family.untied {
+        add("output.weight".into(), vocabulary, width);
+    }
+    let mut vector = |name: String, values: Vec<f32>| {
+        let length = values.len();
+        let values = Tensor::from_vec(values, length, &Device::Cpu).expect("a tensor");
+        tensors.push((name, QTensor::quantize(&values, GgmlDType::F32).expect("floats")));
     };
-    norm("output_norm.weight".into());
+    let mut seed = 100;
+    let mut around = |middle: f32, length: usize| {
+        seed += 1;
+        let noise = noise(seed).take(length);
+        noise.map(|value| middle + value / 8.0).collect::<Vec<f32>>()
+    };
+    let mut norm = |length: usize| {
+        if family.norms {
+            around(1.0, length)
+        } else {
+            vec![1.0; length]
+        }
+    };
+    vector("output_norm.weight".into(), norm(width));
     for block in 0..BLOCKS {
-        norm(format!("blk.{block}.attn_norm.weight"));
-        norm(format!("blk.{block}.ffn_norm.weight"));
+        vector(format!("blk.{block}.attn_norm.weight"), norm(width));
+        vector(format!("blk.{block}.ffn_norm.weight"), norm(width));
+        if family.head_norms {
+            vector(format!("blk.{block}.attn_q_norm.weight"), norm(family.head_width));
+            vector(format!("blk.{block}.attn_k_norm.weight"), norm(family.head_width));
+        }
+    }
+    if family.biases {
+        for block in 0..BLOCKS {
+            for (name, length) in [("attn_q", query), ("attn_k", kv), ("attn_v", kv)] {
+                vector(format!("blk.{block}.{name}.bias"), around(0.0, length));
+            }
+        }
+    }
+    if !family.rope_factors.is_empty() {
+        vector("rope_freqs.weight".into(), family.rope_factors.clone());
     }
     tensors
 }

@@ -2,5 +2,8 @@
 //! What it says is nonsense, but it is the same nonsense every time, and everything around the weights is real.
 
 mod answers;
+mod families;
 mod files;
 mod fixture;
+mod forward;
+mod thoughts;

@@ -1,11 +1,8 @@
 //! The vocabulary of a GGUF file: tokens, their kinds, and the model that merges them.
 
 use tokenizers::models::bpe::BPE;
-use tokenizers::pre_tokenizers::digits::Digits;
-use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
-use tokenizers::tokenizer::SplitDelimiterBehavior;
 
-use super::ByteAlphabet;
+use super::{ByteAlphabet, words};
 use crate::error::{Result, corrupt, unsupported};
 use crate::gguf::Gguf;
 
@@ -24,11 +21,6 @@ const ENDS: &[&str] = &[
     "<|fim_repo|>",
     "<|fim_pad|>",
 ];
-
-/// GPT-2's pattern of words.
-const GPT_2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
-/// Llama 3's: contractions in any case, numbers in threes.
-const LLAMA_3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 /// What a token is, by GGUF's `tokenizer.ggml.token_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,8 +109,8 @@ impl Vocabulary {
             {
                 builder = builder.unk_token(unknown.clone());
             }
-        } else if pre(gguf)? == "llama-bpe" {
-            builder = builder.ignore_merges(true);
+        } else {
+            builder = builder.ignore_merges(words::are_whole(gguf)?);
         }
         builder.build().map_err(|source| {
             corrupt(format!(
@@ -172,6 +164,20 @@ impl Vocabulary {
         }
     }
 
+    /// Whether a token is part of how a conversation is written, such as a mark of who speaks: those that are not text,
+    /// and those that look like a tag. The others that are never cut are text, most often spaces.
+    pub(super) fn is_mark(&self, id: usize) -> bool {
+        let spelling = &self.tokens[id];
+        match self.kinds[id] {
+            Kind::Control => true,
+            Kind::UserDefined => {
+                let encloses = |open, close| spelling.starts_with(open) && spelling.ends_with(close);
+                encloses('<', '>') || encloses('[', ']')
+            }
+            Kind::Byte | Kind::Text => false,
+        }
+    }
+
     /// The ids of the tokens that are recognised by their spelling.
     pub(super) fn special(&self) -> Vec<u32> {
         let special = |kind: &Kind| matches!(kind, Kind::Control | Kind::UserDefined);
@@ -183,9 +189,10 @@ impl Vocabulary {
 
     /// The token to put before everything, where the file wants one.
     pub(super) fn bos(&self, gguf: &Gguf) -> Result<Option<u32>> {
-        let wanted = gguf
-            .boolean("tokenizer.ggml.add_bos_token")?
-            .unwrap_or(self.is_sentencepiece);
+        let wanted = match gguf.boolean("tokenizer.ggml.add_bos_token")? {
+            Some(wanted) => wanted,
+            None => self.is_sentencepiece || words::begin_with_bos(gguf)?,
+        };
         let bos = if wanted {
             self.id(gguf, "tokenizer.ggml.bos_token_id")?
         } else {
@@ -229,35 +236,6 @@ impl Vocabulary {
             id => Ok(id.and_then(|id| u32::try_from(id).ok())),
         }
     }
-}
-
-/// How a byte-level vocabulary cuts text into words.
-pub(super) fn words(gguf: &Gguf) -> Result<(Option<Digits>, Split)> {
-    let (digits, pattern) = match pre(gguf)? {
-        "smollm" => (Some(Digits::new(true)), GPT_2),
-        "gpt-2" => (None, GPT_2),
-        "llama-bpe" => (None, LLAMA_3),
-        other => {
-            return Err(unsupported(format!(
-                "{}: words cut as for {other} are not supported (smollm, gpt-2 and llama-bpe are)",
-                gguf.path().display()
-            )));
-        }
-    };
-    let split = Split::new(
-        SplitPattern::Regex(pattern.to_owned()),
-        SplitDelimiterBehavior::Isolated,
-        false,
-    );
-    Ok((
-        digits,
-        split.map_err(|source| unsupported("the pattern of words does not compile").with_source(source))?,
-    ))
-}
-
-/// The file's name for its way of cutting, `gpt-2` where it has none.
-fn pre(gguf: &Gguf) -> Result<&str> {
-    Ok(gguf.string("tokenizer.ggml.pre")?.unwrap_or("gpt-2"))
 }
 
 /// The merges a file lists.
