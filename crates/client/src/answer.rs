@@ -198,11 +198,11 @@ impl Driver {
         match sent {
             Some(Ok(mut response)) => {
                 // What was sent was made of it.
+                let ask = self.call.ask();
                 let url = self
                     .outgoing
                     .as_ref()
-                    .map_or(&Uri::default(), Outgoing::url)
-                    .clone();
+                    .map_or_else(|_| Uri::default(), |outgoing| outgoing.url(ask));
                 let head = head_of(&response, &url).clean(self.call.mask());
                 log::head(&self.span, &self.call, &head);
                 response.forget_headers();

@@ -38,7 +38,7 @@ pub(crate) fn span(terms: &Terms) -> Span {
 /// An attempt begins.
 pub(crate) fn sending(span: &Span, call: &Call, outgoing: &Outgoing) {
     span.in_scope(|| {
-        tracing::debug!(attempt = call.attempts(), url = %outgoing.url(), "sending");
+        tracing::debug!(attempt = call.attempts(), url = %outgoing.url(call.ask()), "sending");
         if tracing::enabled!(Level::TRACE) {
             let body = String::from_utf8_lossy(outgoing.body());
             tracing::trace!(body = call.clean(&body), "the request");

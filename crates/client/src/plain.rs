@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::{Buf as _, Bytes};
 use http::{HeaderMap, Uri};
 use hyper_util::client::legacy::connect::HttpConnector;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -31,6 +32,14 @@ mod head;
 mod idle;
 mod scratch;
 
+/// After how long a silent connection is asked whether it is still there, and how often before it is taken for lost: as
+/// the HTTP library does.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+const KEEPALIVE_RETRIES: u32 = 3;
+
+/// A request's body up to this many bytes is written together with its head.
+const SMALL: usize = 16 << 10;
+
 /// The way for one runtime, with its idle connections. Clones share them.
 #[derive(Clone, Debug)]
 pub(crate) struct Plain {
@@ -44,7 +53,7 @@ pub(crate) struct Request<'a> {
     pub(crate) method: &'static str,
     pub(crate) uri: &'a Uri,
     pub(crate) headers: &'a HeaderMap,
-    pub(crate) body: Option<&'a [u8]>,
+    pub(crate) body: Option<&'a Bytes>,
 }
 
 /// A response whose head has come. Dropping it closes its connection, unless the end of its body is there.
@@ -55,6 +64,8 @@ pub(crate) struct Reply {
     framing: Framing,
     /// What came together with the head.
     early: Vec<u8>,
+    /// What the server has not taken of the request: it began to answer before.
+    unsent: Bytes,
     /// `None` once the body is over.
     socket: Option<TcpStream>,
     /// Where the connection is left for the next call, if it may carry one.
@@ -90,6 +101,12 @@ impl Plain {
     pub(crate) fn new(max_idle: usize) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
+        // So that a host that vanished is noticed, and a connection through a NAT is not forgotten, while nothing is said.
+        connector.set_keepalive(Some(KEEPALIVE));
+        connector.set_keepalive_interval(Some(KEEPALIVE));
+        connector.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
+        #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+        connector.set_tcp_user_timeout(Some(2 * KEEPALIVE));
         Self {
             connector,
             idle: Idle::new(max_idle),
@@ -103,33 +120,52 @@ impl Plain {
         connect: Option<Duration>,
     ) -> Result<Reply, SendError> {
         let host: Arc<str> = request.uri.authority().map_or("", |host| host.as_str()).into();
-        let mut socket = match self.idle.take(&host) {
-            Some(socket) => socket,
-            None => self.connect(request.uri, connect).await?,
-        };
-        let path = request.uri.path();
-        let body = request.body;
-        let out = head::write_request(
-            request.method,
-            path,
-            &host,
-            request.headers,
-            body.map(<[u8]>::len),
-        );
-        let (head, early) = exchange(&mut socket, out, body.unwrap_or_default()).await?;
+        if let Some(socket) = self.idle.take(&host) {
+            match self.ask(socket, request, &host).await {
+                // It was closed before it was used, and this is nobody's failure.
+                Err(Unanswered {
+                    error: SendError::Lost(_),
+                    silent: true,
+                }) => {}
+                asked => return asked.map_err(|unanswered| unanswered.error),
+            }
+        }
+        let socket = self.connect(request.uri, connect).await?;
+        let asked = self.ask(socket, request, &host).await;
+        asked.map_err(|unanswered| unanswered.error)
+    }
+
+    async fn ask(
+        &self,
+        mut socket: TcpStream,
+        request: Request<'_>,
+        host: &Arc<str>,
+    ) -> Result<Reply, Unanswered> {
+        let Request {
+            method,
+            uri,
+            headers,
+            body,
+        } = request;
+        let out = head::write_request(method, uri.path(), host, headers, body.map(Bytes::len));
+        let body = body.cloned().unwrap_or_default();
+        let (head, early, unsent) = exchange(&mut socket, out, body).await?;
+        let keep_alive =
+            head.keep_alive && unsent.is_empty() && !head::lists(headers, http::header::CONNECTION, "close");
         let ResponseHead {
             status,
             headers,
             framing,
-            keep_alive,
+            ..
         } = head;
         Ok(Reply {
             status,
             headers,
             framing,
             early,
+            unsent,
             socket: Some(socket),
-            home: keep_alive.then(|| (self.idle.clone(), host)),
+            home: keep_alive.then(|| (self.idle.clone(), Arc::clone(host))),
         })
     }
 
@@ -147,33 +183,33 @@ impl Plain {
     }
 }
 
-/// Writes a request, and reads a response's head, which may come before all is written: what the server does not read
-/// any more need not arrive.
+/// Why a request has no response, and whether the server has said nothing at all.
+struct Unanswered {
+    error: SendError,
+    silent: bool,
+}
+
+/// Writes a request, and reads a response's head, which may come before all is written. Gives what came behind it, and
+/// what is not written.
 async fn exchange(
     socket: &mut TcpStream,
-    mut out: Vec<u8>,
-    body: &[u8],
-) -> Result<(ResponseHead, Vec<u8>), SendError> {
+    out: Vec<u8>,
+    body: Bytes,
+) -> Result<(ResponseHead, Vec<u8>, Bytes), Unanswered> {
     // One write for a request of usual size. A large one is not copied.
-    let mut body = match body.len() {
-        0..=16_384 => {
-            out.extend_from_slice(body);
-            &[]
-        }
-        _ => body,
+    let (mut out, mut body) = match body.len() {
+        0..=SMALL => (Bytes::from([&*out, &*body].concat()), Bytes::new()),
+        _ => (out.into(), body),
     };
-    let mut out = &*out;
     let mut incoming = Incoming::default();
     let mut unwritten = None;
     let head = poll_fn(|cx| {
         while unwritten.is_none() && !(out.is_empty() && body.is_empty()) {
             let piece = if out.is_empty() { &mut body } else { &mut out };
-            match Pin::new(&mut *socket).poll_write(cx, piece) {
-                Poll::Ready(Ok(written)) if written > 0 => *piece = &piece[written..],
+            match poll_write(socket, cx, piece) {
+                Poll::Ready(Ok(())) => {}
                 // It may have said why.
-                Poll::Ready(wrote) => {
-                    unwritten = Some(wrote.err().unwrap_or_else(|| io::ErrorKind::WriteZero.into()))
-                }
+                Poll::Ready(Err(error)) => unwritten = Some(error),
                 Poll::Pending => break,
             }
         }
@@ -198,10 +234,35 @@ async fn exchange(
             }
         }
     });
-    let mut head = head.await?;
-    // Behind a request that was not taken whole, nothing else can be sent.
-    head.keep_alive &= unwritten.is_none() && out.is_empty() && body.is_empty();
-    Ok((head, incoming.rest()))
+    match head.await {
+        Err(error) => Err(Unanswered {
+            error,
+            silent: incoming.is_empty(),
+        }),
+        Ok(mut head) => {
+            // Behind a request that was not taken whole, nothing else can be sent. What the server refuses it need not
+            // read; otherwise it may be reading and answering at the same time.
+            head.keep_alive &= unwritten.is_none();
+            let unsent = match unwritten.is_some() || head.status >= 300 {
+                true => Bytes::new(),
+                false if out.is_empty() => body.clone(),
+                false => [&*out, &*body].concat().into(),
+            };
+            head.keep_alive &= out.is_empty() && body.is_empty();
+            Ok((head, incoming.rest(), unsent))
+        }
+    }
+}
+
+/// Writes some of what there is. Ready with an error if nothing more can be written.
+fn poll_write(socket: &mut TcpStream, cx: &mut Context<'_>, bytes: &mut Bytes) -> Poll<io::Result<()>> {
+    match ready!(Pin::new(socket).poll_write(cx, bytes))? {
+        0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+        written => {
+            bytes.advance(written);
+            Poll::Ready(Ok(()))
+        }
+    }
 }
 
 /// Reads what there is; nothing at the end.
@@ -229,6 +290,9 @@ impl Reply {
             }
         }
         loop {
+            if let Some(error) = self.framing.error() {
+                return Err(self.broken(BodyError::Framing(error)));
+            }
             if self.framing.is_over() {
                 // Of a body without a byte, this is the first look.
                 self.release();
@@ -237,7 +301,19 @@ impl Reply {
             let Some(socket) = &mut self.socket else {
                 return Ok(None);
             };
-            let mut read = match poll_fn(|cx| poll_read(socket, cx)).await {
+            let unsent = &mut self.unsent;
+            let reading = poll_fn(|cx| {
+                while !unsent.is_empty() {
+                    match poll_write(socket, cx, unsent) {
+                        Poll::Ready(Ok(())) => {}
+                        // What it still says tells more than that it listens no more.
+                        Poll::Ready(Err(_)) => unsent.clear(),
+                        Poll::Pending => break,
+                    }
+                }
+                poll_read(socket, cx)
+            });
+            let mut read = match reading.await {
                 Ok(read) => read,
                 Err(error) => return Err(self.broken(BodyError::Lost(error))),
             };
@@ -293,13 +369,10 @@ impl Reply {
 impl Drop for Reply {
     fn drop(&mut self) {
         // Whoever has read `[DONE]` looks no further. The end of the body often came with it, or is there by now.
-        let is_running = || tokio::runtime::Handle::try_current().is_ok();
         // Nobody is left to tell of what is broken; the connection closes with this.
         let mut early = std::mem::take(&mut self.early);
         let _broken = self.decode(&mut early).is_err();
-        if let (Some(socket), Some(_)) = (&self.socket, &self.home)
-            && is_running()
-        {
+        if let (Some(socket), Some(_)) = (&self.socket, &self.home) {
             let mut scratch = Scratch::take();
             if let Ok(len @ 1..) = socket.try_read(scratch.read_buf().initialize_unfilled()) {
                 let _broken = self.decode(scratch.filled(len).bytes_mut()).is_err();

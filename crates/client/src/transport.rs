@@ -27,8 +27,10 @@ use crate::{
     response::Response,
 };
 
-/// How many differently set up HTTP clients are kept: one for each connect deadline in use, in each runtime.
-const MAX_SETUPS: usize = 256;
+/// How many differently set up HTTP clients are kept: one for each connect deadline in use, in each runtime; and in all
+/// runtimes together.
+const MAX_SETUPS: usize = 16;
+const MAX_ALL_SETUPS: usize = 4096;
 
 /// How many connections to one host are kept while no call of their runtime uses them, for the 90 seconds that the HTTP
 /// library keeps them. Each costs a file, and in the library 13 KiB, there also after its server has closed it; after a
@@ -59,14 +61,15 @@ struct Setup {
     plain: bool,
     /// The library's only.
     connect: Option<Duration>,
-    /// The runtime whose connections these are; none outside of one.
+    /// The runtime whose connections these are; known when a request is sent.
     runtime: Option<runtime::Id>,
 }
 
 /// A request that can be sent several times.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
-    way: Way,
+    pool: Pool,
+    setup: Setup,
     url: Uri,
     /// Where streams are that the server keeps.
     streams: String,
@@ -105,11 +108,11 @@ impl Pool {
         let setup = Setup {
             plain,
             connect: endpoint.deadlines.connect.filter(|_| !plain),
-            runtime: Handle::try_current().ok().map(|runtime| runtime.id()),
+            runtime: None,
         };
-        let way = self.way(setup).map_err(|error| unusable(&error))?;
         Ok(Outgoing {
-            way,
+            pool: self.clone(),
+            setup,
             url,
             streams: endpoint.base_url.join("/streams"),
             headers: headers(endpoint)?,
@@ -123,16 +126,29 @@ impl Pool {
         self.proxies.get_or_init(Matcher::from_system)
     }
 
+    /// The way of this kind that belongs to the runtime this is called in.
     fn way(&self, setup: Setup) -> Result<Way, Error> {
-        let mut setups = self.setups.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, way)) = setups.iter().find(|(have, _)| *have == setup) {
+        let setup = Setup {
+            runtime: Handle::try_current().ok().map(|runtime| runtime.id()),
+            ..setup
+        };
+        let setups = || self.setups.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, way)) = setups().iter().find(|(have, _)| *have == setup) {
             return Ok(way.clone());
         }
+        // Not under the lock: to load the trusted roots takes milliseconds.
         let way = match setup.plain {
             true => Way::Plain(Plain::new(MAX_IDLE)),
             false => Way::Library(setup.build()?),
         };
-        if setups.len() >= MAX_SETUPS {
+        let mut setups = setups();
+        let of_runtime = |(have, _): &(Setup, Way)| have.runtime == setup.runtime;
+        if setups.iter().filter(|have| of_runtime(have)).count() >= MAX_SETUPS
+            && let Some(oldest) = setups.iter().position(of_runtime)
+        {
+            setups.remove(oldest);
+        }
+        if setups.len() >= MAX_ALL_SETUPS {
             setups.remove(0);
         }
         setups.push((setup, way.clone()));
@@ -158,9 +174,14 @@ impl Setup {
 }
 
 impl Outgoing {
-    /// Where it goes.
-    pub(crate) fn url(&self) -> &Uri {
-        &self.url
+    /// Where it goes to ask for this.
+    pub(crate) fn url(&self, ask: Ask<'_>) -> Uri {
+        let rest = match ask {
+            // Ids of streams are letters, digits, - and _.
+            Ask::Rest(rest) => Uri::try_from(format!("{}/{}", self.streams, rest.stream)).ok(),
+            Ask::Answer | Ask::Continuation(_) => None,
+        };
+        rest.unwrap_or_else(|| self.url.clone())
     }
 
     /// What it says.
@@ -176,28 +197,25 @@ impl Outgoing {
 
     /// Sends what is asked for, and waits for the response's head.
     pub(crate) async fn send(&self, ask: Ask<'_>) -> Result<Response, Unsent> {
+        let url = self.url(ask);
         match (ask, &self.request) {
             (Ask::Continuation(partial), Some(request)) => {
                 let body = openai::request_body(&continuation::prefixed(request, partial));
-                self.deliver(&self.url, self.headers.clone(), Some(body.into()))
-                    .await
+                self.deliver(&url, self.headers.clone(), Some(body.into())).await
             }
             // A continuation is asked for only where the request was kept.
             (Ask::Answer | Ask::Continuation(_), _) => {
-                self.deliver(&self.url, self.headers.clone(), Some(self.body.clone()))
+                self.deliver(&url, self.headers.clone(), Some(self.body.clone()))
                     .await
             }
             (Ask::Rest(rest), _) => {
-                let unsent = |error: http::Error| {
-                    let message = format!("the rest of the stream cannot be asked for: {error}");
-                    Unsent::for_good(FailureKind::InvalidRequest, message)
-                };
-                let url = Uri::try_from(format!("{}/{}", self.streams, rest.stream));
-                let url = url.map_err(|error| unsent(error.into()))?;
                 let mut headers = self.headers.clone();
                 headers.remove(header::CONTENT_TYPE);
                 if let Some(cursor) = rest.cursor() {
-                    let cursor = HeaderValue::try_from(cursor).map_err(|error| unsent(error.into()))?;
+                    let cursor = HeaderValue::try_from(cursor).map_err(|error| {
+                        let message = format!("the rest of the stream cannot be asked for: {error}");
+                        Unsent::for_good(FailureKind::InvalidRequest, message)
+                    })?;
                     headers.insert("last-event-id", cursor);
                 }
                 self.deliver(&url, headers, None).await
@@ -215,13 +233,15 @@ impl Outgoing {
 
     /// `POST` with a body, `GET` without.
     async fn deliver(&self, url: &Uri, headers: HeaderMap, body: Option<Bytes>) -> Result<Response, Unsent> {
-        match &self.way {
+        let way = self.pool.way(self.setup);
+        let way = way.map_err(|error| Unsent::for_good(FailureKind::Internal, error.to_string()))?;
+        match way {
             Way::Plain(plain) => {
                 let request = plain::Request {
                     method: if body.is_some() { "POST" } else { "GET" },
                     uri: url,
                     headers: &headers,
-                    body: body.as_deref(),
+                    body: body.as_ref(),
                 };
                 let sent = plain.send(request, self.deadlines.connect).await;
                 sent.map(Response::Plain).map_err(|error| self.refused(error))

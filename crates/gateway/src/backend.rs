@@ -38,6 +38,9 @@ pub trait Backend: Send + Sync + 'static {
     ///
     /// The request has been validated; its model name has not been looked up. A [`Refusal`] says that nothing was
     /// started, and becomes the HTTP response as long as none has been committed.
+    ///
+    /// Called on a thread that serves other connections too, in a runtime of that thread alone: what takes long belongs on
+    /// another one (`tokio::task::spawn_blocking`).
     fn start(&self, request: ChatRequest) -> BoxFuture<Result<PassageStream, Refusal>>;
 }
 

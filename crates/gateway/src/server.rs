@@ -8,11 +8,12 @@ use std::time::Duration;
 use aurora_streamlog::Store;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::connection::{linger, serve};
-use crate::crew::{Crew, Seat};
+use crate::crew::Crew;
 use crate::guard::Guard;
 use crate::keys::Keyring;
 use crate::phase::{self, Phase};
@@ -98,7 +99,7 @@ impl Server {
     /// Serves until `shutdown` is ready, then takes no more connections, lets requests under way go on for
     /// [`Options::drain`], and ends what is left with an error that says so.
     ///
-    /// Dropping the future cuts every connection at once.
+    /// Dropping the future cuts every connection and every stream at once.
     ///
     /// # Errors
     /// [`Error::Threads`]. What goes wrong with one connection stays with it.
@@ -126,18 +127,19 @@ impl Server {
                 () = &mut keeping_house => {}
                 Some(ended) = connections.join_next() => report(ended),
                 accepted = listener.accept() => match accepted {
-                    Ok((socket, _peer)) => admit(socket, &app, &slots, &refusals, crew.seat(), &mut connections),
+                    Ok((socket, _peer)) => admit(socket, &app, &slots, &refusals, crew.least(), &mut connections),
                     Err(error) => pause(&error).await,
                 },
             }
         }
+        // Before it can be seen from outside: whoever is answered after that is told.
+        phase.send_replace(Phase::Draining);
         drop(listener);
         tracing::info!(
             connections = connections.len(),
             streams = app.streams.producing(),
             "stopping"
         );
-        phase.send_replace(Phase::Draining);
         let done = async {
             tokio::select! {
                 () = join_all(&mut connections) => {}
@@ -173,7 +175,7 @@ fn admit(
     app: &Arc<App>,
     slots: &Arc<Semaphore>,
     refusals: &Arc<Semaphore>,
-    seat: Seat,
+    runtime: &Handle,
     connections: &mut JoinSet<()>,
 ) {
     // Without it, Nagle's algorithm holds a small event back until the one before is acknowledged.
@@ -187,16 +189,14 @@ fn admit(
             Ok(socket) => socket,
             Err(error) => return tracing::error!(%error, "a connection is lost between two threads"),
         };
-        let runtime = seat.runtime().clone();
         let serving = async move {
             match TcpStream::from_std(socket) {
                 Ok(socket) => serve(socket, app).await,
                 Err(error) => tracing::error!(%error, "a connection cannot be served"),
             }
             drop(slot);
-            drop(seat);
         };
-        connections.spawn_on(serving, &runtime);
+        connections.spawn_on(serving, runtime);
     } else if let Ok(turn) = Arc::clone(refusals).try_acquire_owned() {
         connections.spawn(async move {
             refuse(socket).await;

@@ -35,7 +35,11 @@ enum At {
         size: u64,
         digits: u8,
     },
-    /// Behind a chunk's size; it may be followed by white space and extensions, which mean nothing here.
+    /// Behind a chunk's size, in white space, with which some servers pad it.
+    Padding {
+        size: u64,
+    },
+    /// In a chunk's extensions, which mean nothing here.
     Extension {
         size: u64,
     },
@@ -57,6 +61,8 @@ enum At {
     /// Before the very last line feed.
     LastLf,
     Over,
+    /// Behind what keeps no rule.
+    Broken(FramingError),
 }
 
 /// Where in a buffer the body's bytes are.
@@ -102,10 +108,22 @@ impl Framing {
         *self == Self::UntilClose || self.is_over()
     }
 
-    /// Takes what was read. Bytes of a chunked body are moved together, over the lines between them.
+    /// What is wrong behind all that was decoded so far.
+    pub(crate) fn error(&self) -> Option<FramingError> {
+        match self {
+            Self::Chunked(Chunked {
+                at: At::Broken(error),
+                ..
+            }) => Some(*error),
+            _ => None,
+        }
+    }
+
+    /// Takes what was read. Bytes of a chunked body are moved together, over the lines between them. What comes before a
+    /// mistake is not lost with it: then there is an [error](Self::error) afterwards.
     ///
     /// # Errors
-    /// The framing is broken; there is no telling what comes after it.
+    /// The framing is broken, and there is nothing before that.
     pub(crate) fn decode(&mut self, bytes: &mut [u8]) -> Result<Decoded, FramingError> {
         match self {
             Self::Length(left) => {
@@ -148,7 +166,17 @@ impl Chunked {
                 };
                 continue;
             }
-            self.at = self.step(bytes[used])?;
+            match self.step(bytes[used]) {
+                Ok(at) => self.at = at,
+                Err(error) => {
+                    self.at = At::Broken(error);
+                    if data.is_empty() {
+                        return Err(error);
+                    }
+                    used = bytes.len();
+                    break;
+                }
+            }
             used += 1;
         }
         Ok(Decoded { data, used })
@@ -169,9 +197,14 @@ impl Chunked {
                 }
             }
             (At::Size { digits: 0, .. }, _) => return Err(FramingError::Size),
-            (At::Size { size, .. } | At::Extension { size }, b'\r') => At::SizeEnd { size },
-            (At::Size { size, .. }, b' ' | b'\t' | b';') => self.spend(At::Extension { size })?,
-            (At::Size { .. }, _) | (At::Extension { .. }, b'\n') => return Err(FramingError::Size),
+            (At::Size { size, .. } | At::Padding { size } | At::Extension { size }, b'\r') => {
+                At::SizeEnd { size }
+            }
+            (At::Size { size, .. } | At::Padding { size }, b' ' | b'\t') => At::Padding { size },
+            (At::Size { size, .. } | At::Padding { size }, b';') => self.spend(At::Extension { size })?,
+            (At::Size { .. } | At::Padding { .. }, _) | (At::Extension { .. }, b'\n') => {
+                return Err(FramingError::Size);
+            }
             (At::Extension { .. }, _) => self.spend(self.at)?,
             (At::SizeEnd { size: 0 }, b'\n') => At::Trailer,
             (At::SizeEnd { size }, b'\n') => At::Data { left: size },
@@ -187,6 +220,7 @@ impl Chunked {
             (At::TrailerLf | At::LastLf, _) => return Err(FramingError::ChunkEnd),
             // Not asked for data, nor once it is over.
             (At::Data { .. } | At::Over, _) => self.at,
+            (At::Broken(error), _) => return Err(error),
         })
     }
 
@@ -248,12 +282,16 @@ mod tests {
             (b"1\rx", FramingError::Size),
             (b"1;a\nb", FramingError::Size),
             (b"11111111111111111", FramingError::TooLarge),
-            (b"1\r\nab", FramingError::ChunkEnd),
-            (b"1\r\na\rb", FramingError::ChunkEnd),
+            (b"1 x", FramingError::Size),
             (b"0\r\n\rx", FramingError::ChunkEnd),
             (&long, FramingError::Extra),
         ] {
             assert_eq!(read(Framing::chunked(), &[bytes]), Err(expected), "{bytes:?}");
+        }
+        for bytes in [&b"1\r\nab"[..], b"1\r\na\rb", b"1\r\na\r\nx"] {
+            let (body, _, framing) = read(Framing::chunked(), &[bytes]).expect("what comes before");
+            assert_eq!(body, b"a");
+            assert!(framing.error().is_some() && !framing.may_close(), "{bytes:?}");
         }
     }
 
@@ -262,6 +300,7 @@ mod tests {
         fn the_cuts_make_no_difference(
             chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..40), 0..8),
             cuts in prop::collection::vec(0.0..1.0f64, 0..12),
+            whole in any::<bool>(),
         ) {
             let mut wire = Vec::new();
             for chunk in &chunks {
@@ -269,23 +308,35 @@ mod tests {
                 wire.extend_from_slice(chunk);
                 wire.extend_from_slice(b"\r\n");
             }
-            wire.extend_from_slice(b"0\r\n\r\n");
+            wire.extend_from_slice(if whole { b"0\r\n\r\n" } else { b"!" });
             let mut cuts: Vec<usize> = cuts.iter().map(|cut| (cut * wire.len() as f64) as usize).collect();
             cuts.extend([0, wire.len()]);
             cuts.sort_unstable();
             let pieces: Vec<&[u8]> = cuts.windows(2).map(|pair| &wire[pair[0]..pair[1]]).collect();
-            let (body, rest, framing) = read(Framing::chunked(), &pieces)?;
+            let mut framing = Framing::chunked();
+            let mut body = Vec::new();
+            for piece in pieces {
+                let mut bytes = piece.to_vec();
+                if let Ok(Decoded { data, .. }) = framing.decode(&mut bytes) {
+                    body.extend_from_slice(&bytes[data]);
+                }
+            }
             prop_assert_eq!(body, chunks.concat());
-            prop_assert!(rest.is_empty() && framing.is_over());
+            prop_assert_eq!(framing.is_over(), whole);
+            prop_assert_eq!(framing.error().is_some(), !whole);
         }
 
         #[test]
-        fn no_bytes_are_too_much(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn no_bytes_are_too_much(text in "[0-9a-f;x \\r\\n]{0,200}") {
+            let bytes = text.as_bytes();
             let mut framing = Framing::chunked();
-            let mut buffer = bytes.clone();
-            if let Ok(Decoded { data, used }) = framing.decode(&mut buffer) {
-                prop_assert!(used <= bytes.len() && data.end <= used);
-                prop_assert!(framing.is_over() || used == bytes.len());
+            let mut buffer = bytes.to_vec();
+            match framing.decode(&mut buffer) {
+                Ok(Decoded { data, used }) => {
+                    prop_assert!(data.end <= used && used <= bytes.len());
+                    prop_assert!(framing.is_over() || used == bytes.len());
+                }
+                Err(error) => prop_assert_eq!(framing.error(), Some(error)),
             }
         }
     }

@@ -8,8 +8,9 @@ use super::framing::Framing;
 const MAX_HEAD: usize = 400 << 10;
 const MAX_FIELDS: usize = 100;
 
-/// How many interim responses (1xx) may come before the response.
+/// How many interim responses (1xx) may come before the response, and how many bytes of empty lines.
 const MAX_INTERIM: u8 = 16;
+const MAX_BLANK: usize = 32;
 
 /// A response's head.
 #[derive(Debug, PartialEq)]
@@ -34,6 +35,10 @@ pub(crate) struct Incoming {
     bytes: Vec<u8>,
     /// So many bytes are no end of a head.
     looked: usize,
+    /// Bytes of what came before.
+    passed: usize,
+    /// Those of them that are empty lines.
+    blank: usize,
     interim: u8,
 }
 
@@ -41,14 +46,13 @@ impl Incoming {
     /// Takes what was read. Once there is a head, what came behind it is left in the buffer.
     pub(crate) fn take(&mut self, read: &[u8]) -> Result<Option<ResponseHead>, HeadError> {
         self.bytes.extend_from_slice(read);
-        while let Some(end) = self.end() {
+        loop {
+            self.skip_blank()?;
+            let Some(end) = self.end() else { break };
             let Some((head, len)) = parse(&self.bytes[..end])? else {
-                // An end of line that is none: within what the parser still reads.
-                self.looked = end;
-                continue;
+                return Err(not_http("its head ends in the middle"));
             };
-            self.bytes.drain(..len);
-            self.looked = 0;
+            self.pass(len);
             match head.status {
                 101 => {
                     return Err(not_http(
@@ -63,10 +67,8 @@ impl Incoming {
             }
         }
         // What is surely no head is not waited for.
-        if self.bytes.len() >= b"HTTP/1.1 200".len() {
-            parse(&self.bytes[..self.bytes.len().min(256)])?;
-        }
-        match self.bytes.len() {
+        parse(&self.bytes[..self.bytes.len().min(256)])?;
+        match self.passed + self.bytes.len() {
             0..=MAX_HEAD => Ok(None),
             _ => Err(HeadError::TooLarge),
         }
@@ -74,12 +76,39 @@ impl Incoming {
 
     /// Whether nothing has come yet.
     pub(crate) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.passed == 0 && self.bytes.is_empty()
     }
 
     /// What came behind the head.
     pub(crate) fn rest(self) -> Vec<u8> {
-        self.bytes
+        // Not the room of the head, for as long as the response lasts.
+        match self.bytes.is_empty() {
+            true => Vec::new(),
+            false => self.bytes,
+        }
+    }
+
+    /// Empty lines before a head mean nothing (RFC 9112 §2.2).
+    fn skip_blank(&mut self) -> Result<(), HeadError> {
+        let blank = self
+            .bytes
+            .iter()
+            .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+            .count();
+        self.pass(blank);
+        self.blank += blank;
+        match self.blank {
+            0..=MAX_BLANK => Ok(()),
+            _ => Err(not_http("it begins with empty lines")),
+        }
+    }
+
+    fn pass(&mut self, len: usize) {
+        if len > 0 {
+            self.bytes.drain(..len);
+            self.passed += len;
+            self.looked = 0;
+        }
     }
 
     /// Behind the next empty line.
@@ -164,7 +193,7 @@ fn framing(headers: &HeaderMap) -> Result<Framing, HeadError> {
 }
 
 /// Whether a field that is a list of names has this one.
-fn lists(headers: &HeaderMap, field: HeaderName, name: &str) -> bool {
+pub(crate) fn lists(headers: &HeaderMap, field: HeaderName, name: &str) -> bool {
     let values = headers.get_all(field).iter();
     let mut names = values
         .filter_map(|value| value.to_str().ok())
@@ -228,12 +257,13 @@ mod tests {
         );
         assert_eq!(head.headers["retry-after"], "2");
         let mut incoming = Incoming::default();
-        let heads: Vec<_> = text
+        let (bytes, _body) = text.split_at(text.len() - 3);
+        let heads: Vec<_> = bytes
             .bytes()
             .map(|byte| incoming.take(&[byte]).expect("HTTP"))
             .collect();
         let at = heads.iter().position(Option::is_some).expect("a head");
-        assert_eq!(&text[at + 1..], "abc");
+        assert_eq!(at + 1, bytes.len());
         assert_eq!(heads[at].as_ref(), Some(&head));
     }
 
@@ -284,12 +314,19 @@ mod tests {
     #[test]
     fn what_is_no_head_is_told_at_once_and_what_is_too_long_at_its_limit() {
         for text in [
+            "S",
+            "\u{15}\u{3}\u{3}\0\u{2}\u{2}F",
+            &*"\n".repeat(MAX_HEAD),
             "SSH-2.0-OpenSSH",
             "HTTP/1.1 2000 OK\r\n\r\n",
             "HTTP/1.1 101 Switching\r\n\r\n",
             "HTTP/2 200\r\n\r\n",
         ] {
-            assert!(matches!(whole(text), Err(HeadError::NotHttp(_))), "{text}");
+            assert!(
+                matches!(whole(text), Err(HeadError::NotHttp(_))),
+                "{:?}",
+                text.get(..20)
+            );
         }
         let long = format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(MAX_HEAD));
         assert_eq!(whole(&long), Err(HeadError::TooLarge));

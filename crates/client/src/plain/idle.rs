@@ -1,18 +1,19 @@
 //! Connections that no call uses, kept for the next one.
 //!
 //! One task looks after all of them, as long as there are any: it closes those that have been idle for too long, and
-//! those that their server has closed, which would hold a file for nothing. It ends with what it looks after.
+//! those that their server has closed, which would hold a file for nothing. It ends with what it looks after, and what it
+//! looks after ends with it, where its runtime is over.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use futures_util::task::AtomicWaker;
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep};
 
 use super::poll_read;
@@ -27,8 +28,6 @@ pub(crate) struct Idle(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     list: Mutex<List>,
-    /// The task's.
-    waker: AtomicWaker,
     /// To one host.
     most: usize,
 }
@@ -37,7 +36,17 @@ struct Shared {
 struct List {
     /// Those idle for longest first.
     entries: VecDeque<Entry>,
-    is_watched: bool,
+    watch: Watch,
+}
+
+/// The task that looks after them.
+#[derive(Debug, Default)]
+enum Watch {
+    #[default]
+    None,
+    /// It looks at all of them when it runs for the first time.
+    Starting,
+    Running(Waker),
 }
 
 #[derive(Debug)]
@@ -52,7 +61,6 @@ impl Idle {
     pub(crate) fn new(most: usize) -> Self {
         Self(Arc::new(Shared {
             list: Mutex::default(),
-            waker: AtomicWaker::new(),
             most,
         }))
     }
@@ -73,12 +81,17 @@ impl Idle {
         }
     }
 
-    /// Keeps a connection.
-    ///
-    /// # Panics
-    /// Outside of the connection's runtime.
-    pub(crate) fn leave(&self, host: Arc<str>, socket: TcpStream) {
+    /// Keeps a connection, unless its server has closed it, or this is outside of a runtime.
+    pub(crate) fn leave(&self, host: Arc<str>, mut socket: TcpStream) {
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
         let mut list = self.0.list();
+        if let Watch::Running(waker) = &list.watch
+            && poll_read(&mut socket, &mut Context::from_waker(waker)).is_ready()
+        {
+            return;
+        }
         let mut to_host = list
             .entries
             .iter()
@@ -94,11 +107,11 @@ impl Idle {
             socket,
             until: Instant::now() + IDLE_TIME,
         });
-        if !std::mem::replace(&mut list.is_watched, true) {
-            tokio::spawn(watch(Arc::downgrade(&self.0)));
+        if matches!(list.watch, Watch::None) {
+            list.watch = Watch::Starting;
+            let shared = Arc::downgrade(&self.0);
+            runtime.spawn(watch(Watching { shared, over: false }));
         }
-        drop(list);
-        self.0.waker.wake();
     }
 }
 
@@ -110,30 +123,49 @@ impl Shared {
 
     /// Closes what is over. When the next one will have been idle for too long; ready once there is none.
     fn poll_sweep(&self, cx: &mut Context<'_>) -> Poll<Instant> {
-        self.waker.register(cx.waker());
         let mut list = self.list();
+        list.watch = Watch::Running(cx.waker().clone());
         let now = Instant::now();
         list.entries
             .retain_mut(|entry| entry.until > now && poll_read(&mut entry.socket, cx).is_pending());
         match list.entries.front() {
             Some(oldest) => Poll::Ready(oldest.until),
             None => {
-                list.is_watched = false;
+                list.watch = Watch::None;
                 Poll::Pending
             }
         }
     }
 }
 
+/// The task's hold on what it watches.
+struct Watching {
+    shared: Weak<Shared>,
+    /// There was nothing left. Another task may have begun since.
+    over: bool,
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        // Its runtime is over, and the connections are of no use any more.
+        if !self.over
+            && let Some(shared) = self.shared.upgrade()
+        {
+            *shared.list() = List::default();
+        }
+    }
+}
+
 /// Looks after what is idle, until there is nothing.
-async fn watch(shared: Weak<Shared>) {
+async fn watch(mut watching: Watching) {
     let mut alarm: Option<Pin<Box<Sleep>>> = None;
     poll_fn(|cx| {
         loop {
-            let Some(shared) = shared.upgrade() else {
+            let Some(shared) = watching.shared.upgrade() else {
                 return Poll::Ready(());
             };
             let Poll::Ready(until) = shared.poll_sweep(cx) else {
+                watching.over = true;
                 return Poll::Ready(());
             };
             let alarm = alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
@@ -149,6 +181,8 @@ async fn watch(shared: Weak<Shared>) {
 impl Drop for Shared {
     fn drop(&mut self) {
         // So that the task ends too.
-        self.waker.wake();
+        if let Watch::Running(waker) = &self.list().watch {
+            waker.wake_by_ref();
+        }
     }
 }

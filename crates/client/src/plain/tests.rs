@@ -101,7 +101,7 @@ async fn an_answer_before_the_request_was_read_is_heard() {
         let _reset = socket.read(&mut piece).is_err();
         std::thread::sleep(Duration::from_millis(100));
     });
-    let (plain, headers, body) = (Plain::new(2), HeaderMap::new(), vec![b'x'; MUCH]);
+    let (plain, headers, body) = (Plain::new(2), HeaderMap::new(), Bytes::from(vec![b'x'; MUCH]));
     let request = Request {
         method: "POST",
         body: Some(&body),
@@ -112,6 +112,83 @@ async fn an_answer_before_the_request_was_read_is_heard() {
     assert!(reply.home.is_none());
     assert_eq!(read(reply).await.expect("a body"), "no");
     served.join().expect("a request as expected");
+}
+
+#[tokio::test]
+async fn a_server_may_answer_while_it_reads() {
+    const MUCH: usize = 32 << 20;
+    let (uri, served) = server(|listener| {
+        let mut socket = accept(&listener);
+        let head = read_head(&mut socket);
+        let (_, begun) = head.split_once("\r\n\r\n").expect("a head");
+        let begun = begun.len();
+        write!(
+            socket,
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n"
+        )
+        .expect("it listens");
+        let mut rest = vec![0; MUCH - begun];
+        socket.read_exact(&mut rest).expect("the whole request");
+        write!(socket, "1\r\nb\r\n0\r\n\r\n").expect("it listens");
+    });
+    let (plain, headers, body) = (Plain::new(2), HeaderMap::new(), Bytes::from(vec![b'x'; MUCH]));
+    let request = Request {
+        method: "POST",
+        body: Some(&body),
+        ..get(&uri, &headers)
+    };
+    let reply = plain.send(request, None).await.expect("a reply");
+    assert_eq!(read(reply).await.expect("a body"), "ab");
+    served.join().expect("a request as expected");
+}
+
+#[tokio::test]
+async fn what_comes_before_a_mistake_is_not_lost() {
+    let (uri, served) = server(|listener| {
+        let mut socket = accept(&listener);
+        read_head(&mut socket);
+        write!(
+            socket,
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\nno"
+        )
+        .expect("it listens");
+    });
+    let (plain, headers) = (Plain::new(2), HeaderMap::new());
+    let mut reply = plain.send(get(&uri, &headers), None).await.expect("a reply");
+    assert_eq!(&*reply.chunk().await.expect("a body").expect("data"), b"abc");
+    assert!(matches!(
+        reply.chunk().await,
+        Err(BodyError::Framing(FramingError::Size))
+    ));
+    served.join().expect("a request as expected");
+}
+
+#[test]
+fn connections_end_with_their_runtime() {
+    let (uri, served) = server(|listener| {
+        for _ in 0..2 {
+            let mut socket = accept(&listener);
+            read_head(&mut socket);
+            write!(socket, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").expect("it listens");
+            // Its end: nobody else uses it.
+            assert_eq!(socket.read(&mut [0]).expect("an end"), 0);
+        }
+    });
+    let (plain, headers) = (Plain::new(2), HeaderMap::new());
+    for _ in 0..2 {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let body = runtime.block_on(async {
+            let body = read(plain.send(get(&uri, &headers), None).await.expect("a reply")).await;
+            // The one that watches what is idle has its turn.
+            tokio::task::yield_now().await;
+            body
+        });
+        assert_eq!(body.expect("a body"), "ok");
+    }
+    served.join().expect("all connections as expected");
 }
 
 #[tokio::test]
