@@ -179,6 +179,15 @@ impl Engine {
         &self.0.info
     }
 
+    /// The tokens of a text by itself: nothing in it is special, and nothing is put before it. Blocks for about a second a
+    /// megabyte.
+    #[must_use]
+    pub fn count_tokens(&self, text: &str) -> usize {
+        let mut ids = Vec::new();
+        self.0.tokenizer.encode(text, &mut ids);
+        ids.len()
+    }
+
     /// How many tokens the prompt of this request is to the model, template included. Takes as long as
     /// [`Engine::generate`] takes before it returns.
     ///

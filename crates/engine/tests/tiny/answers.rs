@@ -29,6 +29,25 @@ fn an_answer_starts_once_and_ends_once_with_its_counts() {
 }
 
 #[test]
+fn prompts_are_counted_as_they_are_read() {
+    let folder = Folder::new();
+    let engine = engine(&folder, 1, 0);
+    for (text, alone) in [("the", 1), ("", 0), ("xyz", 3), ("<|im_end|>", 10)] {
+        assert_eq!(engine.count_tokens(text), alone, "{text}");
+        let request = request(text, 1);
+        let counted = engine.count(&request).expect("a valid request");
+        assert_eq!(counted, 19 + alone, "{text}");
+        let read = collect(engine.generate(&request).expect("a valid request"))
+            .usage
+            .input_tokens;
+        assert_eq!(counted as u64, read, "{text}");
+    }
+    let too_long = "x".repeat(CONTEXT as usize);
+    let refused = engine.count(&request(&too_long, 1));
+    assert!(refused.is_err_and(|error| error.code == Some("context_length_exceeded")));
+}
+
+#[test]
 fn an_answer_that_is_gone_on_with_is_read_up_to_where_it_stops() {
     let folder = Folder::new();
     let engine = engine(&folder, 1, 0);
