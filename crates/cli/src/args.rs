@@ -9,6 +9,7 @@ mod batch;
 mod config;
 mod history;
 mod model;
+mod summarize;
 
 use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ pub(crate) use batch::BatchArgs;
 pub(crate) use config::ConfigCommand;
 pub(crate) use history::{ExportFormat, HistoryCommand};
 pub(crate) use model::ModelCommand;
+pub(crate) use summarize::{SummarizeArgs, SummaryStyle};
 
 /// What was typed.
 #[derive(Debug, Parser)]
@@ -92,6 +94,8 @@ pub(crate) enum Command {
         #[arg(long, value_name = "N", default_value = "1", value_parser = speed)]
         speed: Speed,
     },
+    /// Summarize texts of any length: split, summarised side by side, merged, and shown as it grows
+    Summarize(SummarizeArgs),
     /// Serve models over an OpenAI-style HTTP API
     Serve {
         /// Address and port to listen on [default: 127.0.0.1:8080]
@@ -293,7 +297,7 @@ pub(crate) fn parse(line: Vec<OsString>) -> Result<Cli, clap::Error> {
 pub(crate) fn wants_events(line: &[OsString]) -> bool {
     let line = command_first(&Cli::command(), line.to_vec());
     let answers = line.get(1).is_none_or(|word| {
-        ["ask", "batch", "chat", "code", "replay"]
+        ["ask", "batch", "chat", "code", "replay", "summarize"]
             .iter()
             .any(|command| word == command)
     });
@@ -442,6 +446,7 @@ Examples:
   aurora code --lang python -o primes.py \"print the first hundred primes\"
   aurora -e http://127.0.0.1:9000/v1 -m some-model --record call.jsonl hello
   aurora replay call.jsonl --speed 10
+  aurora summarize --style abstract --words 150 book.txt
   aurora -c and at night?
   aurora batch prompts.jsonl -o answers.jsonl -j 16
   aurora history search sky

@@ -29,6 +29,7 @@ mod roles;
 mod settings;
 mod signals;
 mod source;
+mod summarize;
 mod terminal;
 
 use problem::Result;
@@ -68,6 +69,9 @@ fn run() -> ExitCode {
 }
 
 fn dispatch(line: Vec<OsString>) -> Result<u8> {
+    if let Some(code) = summarize::outside::serve(&line) {
+        return Ok(code);
+    }
     let wants_end = args::wants_events(&line);
     let cli = match args::parse(line) {
         Ok(cli) => cli,

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     fn gather(updates: Vec<Update>) -> (Outcome, usize) {
-        let answering = Answering::Local(Instant::now(), stream::iter(updates).boxed());
+        let answering = Answering::made(Instant::now(), stream::iter(updates).boxed());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut seen = 0;
         let outcome = runtime.block_on(gathered(answering, |_| seen += 1));

@@ -73,7 +73,7 @@ impl Source {
             Self::Local(local) => {
                 // What a model takes to be fetched and read is part of what the caller waits for.
                 let asked = std::time::Instant::now();
-                Ok(Answering::local(asked, local.ask(request).await?))
+                Ok(Answering::made(asked, local.ask(request).await?))
             }
         }
     }

@@ -16,6 +16,7 @@ mod history;
 mod model;
 mod replay;
 mod serve;
+mod summarize;
 
 /// Runs a command; returns the exit code.
 ///
@@ -30,6 +31,7 @@ pub(crate) fn run(command: Command, flags: &Common) -> Result<u8> {
             | Command::Chat { .. }
             | Command::Code { .. }
             | Command::Replay { .. }
+            | Command::Summarize(_)
     ) {
         // Those do it by themselves: with --json, even a log that cannot be started is told in an `end`.
         refuse_record(flags)?;
@@ -46,6 +48,7 @@ pub(crate) fn run(command: Command, flags: &Common) -> Result<u8> {
             lang,
         } => code::run(&prompt, output.as_deref(), Wanted { block, lang }, flags, env),
         Command::Replay { file, speed } => replay::run(&file, speed, flags, env),
+        Command::Summarize(args) => summarize::run(&args, flags, env),
         Command::Serve { listen } => serve::run(&settings::load(flags, listen, env)?),
         Command::History { command } => {
             let list = HistoryCommand::List { number: 20 };

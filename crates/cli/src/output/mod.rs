@@ -222,6 +222,11 @@ impl Meter {
     }
 }
 
+/// What is said on stderr about something that does not end an answer.
+pub(crate) fn notice(notice: &aurora_chat::Notice) -> String {
+    ending::notice(notice)
+}
+
 /// A whole answer in the form in which it is shown while it comes. It ends with a line feed, unless nothing is shown.
 pub(crate) fn shown(answer: &str, style: Style, size: Size) -> String {
     let (mut form, mut out) = (form::Form::new(style), String::new());

@@ -15,12 +15,8 @@ use crate::history::Recorder;
 pub(crate) enum Answering {
     /// Of an upstream, or of a recording of one, by the call's own clock: a recording tells the times it was made.
     Call(Answer),
-    /// Of the local engine, and when it was asked for.
-    #[cfg_attr(
-        not(feature = "engine"),
-        expect(dead_code, reason = "only the engine makes one")
-    )]
-    Local(Instant, BoxStream<'static, Update>),
+    /// One that is made here, by the local engine or of several others, and when it was asked for.
+    Made(Instant, BoxStream<'static, Update>),
     /// One that is recorded in the history as it comes.
     Kept(Box<Self>, Recorder),
     /// One that goes on with what there is.
@@ -28,10 +24,9 @@ pub(crate) enum Answering {
 }
 
 impl Answering {
-    /// An answer of the local engine that was asked for then.
-    #[cfg(feature = "engine")]
-    pub(crate) fn local(asked: Instant, updates: BoxStream<'static, Update>) -> Self {
-        Self::Local(asked, updates)
+    /// An answer that is made here and was asked for then.
+    pub(crate) fn made(asked: Instant, updates: BoxStream<'static, Update>) -> Self {
+        Self::Made(asked, updates)
     }
 
     /// The same answer, every update of which the recorder takes before anybody sees it.
@@ -48,7 +43,7 @@ impl Answering {
     pub(crate) fn elapsed(&self) -> Duration {
         match self {
             Self::Call(answer) => answer.elapsed(),
-            Self::Local(asked, _) => asked.elapsed(),
+            Self::Made(asked, _) => asked.elapsed(),
             Self::Kept(answer, _) => answer.elapsed(),
             Self::Joined(joining) => joining.answer().elapsed(),
         }
@@ -58,7 +53,7 @@ impl Answering {
     pub(crate) fn prospect(&self) -> Option<Prospect> {
         match self {
             Self::Call(answer) => answer.prospect(),
-            Self::Local(..) => None,
+            Self::Made(..) => None,
             Self::Kept(answer, _) => answer.prospect(),
             Self::Joined(joining) => joining.answer().prospect(),
         }
@@ -68,7 +63,7 @@ impl Answering {
     pub(crate) fn cancel(&mut self) {
         match self {
             Self::Call(answer) => answer.cancel(),
-            Self::Local(_, updates) => *updates = stream::iter([Update::End(End::cancelled())]).boxed(),
+            Self::Made(_, updates) => *updates = stream::iter([Update::End(End::cancelled())]).boxed(),
             Self::Kept(answer, _) => answer.cancel(),
             Self::Joined(joining) => joining.answer_mut().cancel(),
         }
@@ -81,7 +76,7 @@ impl Stream for Answering {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Update>> {
         match self.get_mut() {
             Self::Call(answer) => answer.poll_next_unpin(cx),
-            Self::Local(_, updates) => updates.poll_next_unpin(cx),
+            Self::Made(_, updates) => updates.poll_next_unpin(cx),
             Self::Joined(joining) => joining.poll_next_unpin(cx),
             Self::Kept(answer, recorder) => {
                 let update = ready!(answer.poll_next_unpin(cx));

@@ -112,7 +112,7 @@ mod tests {
             .iter()
             .map(|text| Update::Delta(Delta::Text((*text).to_owned())));
         let updates: Vec<Update> = deltas.chain([Update::End(end)]).collect();
-        let answer = Answering::Local(Instant::now(), stream::iter(updates).boxed());
+        let answer = Answering::made(Instant::now(), stream::iter(updates).boxed());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let updates: Vec<Update> = runtime.block_on(answer.joined_to(partial).collect());
         let text = updates.iter().filter_map(|update| match update {

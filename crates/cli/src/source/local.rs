@@ -41,6 +41,12 @@ impl Local {
         self.store.path(&self.name).is_some()
     }
 
+    /// What tells this model's file from another one of its name, once it is there: its size, and when it was written.
+    pub(crate) fn fingerprint(&self) -> Option<(u64, Option<std::time::SystemTime>)> {
+        let data = self.store.path(&self.name)?.metadata().ok()?;
+        Some((data.len(), data.modified().ok()))
+    }
+
     /// Loads the model, fetching it first if need be. Blocking; the second caller waits for the first.
     ///
     /// # Errors

@@ -23,6 +23,7 @@ mod picture;
 mod recordings;
 #[cfg(unix)]
 mod rendered;
+mod summarize;
 mod support;
 #[cfg(unix)]
 mod terminal;

@@ -1,0 +1,83 @@
+//! What is read and what is refused, before anything is asked: kinds of files, encodings, pages, flags that do not fit.
+
+use std::fs;
+
+use aurora_testkit::Script;
+use serde_json::json;
+
+use super::{Setting, first_words, text};
+
+#[test]
+fn what_cannot_be_read_costs_no_request_and_is_named() {
+    let setting = Setting::new(Script::with(first_words));
+    setting.home.file("good.txt", "Text.");
+    setting.home.file("empty.txt", "");
+    setting.home.file("blank.txt", " \n\n");
+    setting.home.file("image.txt", b"\x89PNG\r\n\x1a\n\0");
+    setting.home.file("binary", b"a\0b");
+    setting.home.file("broken.pdf", b"%PDF-1.4\nnonsense");
+    fs::create_dir(setting.home.path().join("folder")).unwrap();
+    for (args, what) in [
+        (&["missing.txt"][..], "missing.txt: No such file"),
+        (&["good.txt", "empty.txt"], "empty.txt: is empty"),
+        (&["good.txt", "blank.txt"], "blank.txt: has no text"),
+        (&["image.txt"], "image.txt: a PNG image"),
+        (&["binary"], "binary: not text"),
+        (&["broken.pdf"], "broken.pdf: a PDF, which is not read"),
+        (&["folder"], "folder: is a folder"),
+        (&["-", "-"], "can be read once"),
+        (&["https://example.org/"], "addresses are not fetched"),
+        (&["good.txt", "--part-tokens", "9000"], "--part-tokens 9000"),
+        (&["good.txt", "--words", "9000"], "no room for a summary"),
+        (&["good.txt", "--encoding", "klingon"], "no encoding"),
+        (&["good.txt", "-c"], "--continue"),
+        (&["good.txt", "-f", "good.txt"], "--file"),
+        (&["good.txt", "--record", "x"], "--record"),
+    ] {
+        let run = setting.run(args);
+        assert_eq!((run.code, run.out.as_str()), (Some(2), ""), "{args:?} {run:?}");
+        assert!(run.err.contains(what), "{args:?} {run:?}");
+        let run = setting.run(&[args, &["--json"]].concat());
+        let lines = run.json();
+        assert_eq!(
+            (run.code, &lines.last().unwrap()["error"]["kind"]),
+            (Some(2), &json!("usage")),
+            "{run:?}"
+        );
+    }
+    assert_eq!(setting.asked(), 0);
+    let empty = setting
+        .home
+        .pipe(b"", &setting.args(&setting.upstream.url(), &[]));
+    assert_eq!(empty.code, Some(2), "{empty:?}");
+    assert!(empty.err.contains("standard input: is empty"), "{empty:?}");
+}
+
+#[test]
+fn pages_and_old_encodings_are_read() {
+    let setting = Setting::new(Script::with(first_words));
+    let page = "<html><head><title>T</title><script>x()</script></head><body><nav>Menu</nav><h1>Boats</h1><p>They &amp; sails.";
+    setting.home.file("page.html", page);
+    setting.home.file(
+        "old.txt",
+        b"caf\xe9 et th\xe9 au lait, d\xe9j\xe0 vu, \xe0 bient\xf4t".as_slice(),
+    );
+    setting.home.file("gb.txt", b"\xba\xec\xc2\xa5\xc3\xce\xb5\xda\xd2\xbb\xbb\xd8\xa3\xac\xb4\xcb\xbf\xaa\xbe\xed\xb5\xda\xd2\xbb\xbb\xd8\xd2\xb2\xa1\xa3".as_slice());
+    for (args, expected) in [
+        (&["page.html"][..], "# Boats\n\nThey & sails."),
+        (&["old.txt"], "café et thé au lait, déjà vu, à bientôt"),
+        (&["gb.txt"], "红楼梦第一回，此开卷第一回也。"),
+        (
+            &["gb.txt", "--encoding", "gb18030"],
+            "红楼梦第一回，此开卷第一回也。",
+        ),
+    ] {
+        let run = setting.run(&[args, &["--no-cache"]].concat());
+        assert_eq!(run.code, Some(0), "{args:?} {run:?}");
+        let requests = setting.upstream.requests();
+        assert_eq!(text(requests.last().unwrap()), expected, "{args:?}");
+    }
+    let url = setting.upstream.url();
+    let run = setting.home.pipe(b"From a pipe.", &setting.args(&url, &["-"]));
+    assert_eq!(run.out, "- From a pipe.\n", "{run:?}");
+}
