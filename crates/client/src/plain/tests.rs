@@ -39,6 +39,19 @@ fn get<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Request<'a> {
     }
 }
 
+/// More than the sockets between two ends hold.
+const MUCH: usize = 32 << 20;
+
+async fn post_much(uri: &Uri) -> Reply {
+    let (headers, body) = (HeaderMap::new(), Bytes::from(vec![b'x'; MUCH]));
+    let request = Request {
+        method: "POST",
+        body: Some(&body),
+        ..get(uri, &headers)
+    };
+    Plain::new(2).send(request, None).await.expect("a reply")
+}
+
 async fn read(mut reply: Reply) -> Result<String, BodyError> {
     let mut body = Vec::new();
     while let Some(chunk) = reply.chunk().await? {
@@ -87,7 +100,6 @@ async fn a_connection_is_used_again_only_behind_a_whole_body() {
 
 #[tokio::test]
 async fn an_answer_before_the_request_was_read_is_heard() {
-    const MUCH: usize = 32 << 20;
     let (uri, served) = server(|listener| {
         let mut socket = accept(&listener);
         let head = read_head(&mut socket);
@@ -101,13 +113,7 @@ async fn an_answer_before_the_request_was_read_is_heard() {
         let _reset = socket.read(&mut piece).is_err();
         std::thread::sleep(Duration::from_millis(100));
     });
-    let (plain, headers, body) = (Plain::new(2), HeaderMap::new(), Bytes::from(vec![b'x'; MUCH]));
-    let request = Request {
-        method: "POST",
-        body: Some(&body),
-        ..get(&uri, &headers)
-    };
-    let reply = plain.send(request, None).await.expect("a reply");
+    let reply = post_much(&uri).await;
     assert_eq!(reply.status, 413);
     assert!(reply.home.is_none());
     assert_eq!(read(reply).await.expect("a body"), "no");
@@ -116,7 +122,6 @@ async fn an_answer_before_the_request_was_read_is_heard() {
 
 #[tokio::test]
 async fn a_server_may_answer_while_it_reads() {
-    const MUCH: usize = 32 << 20;
     let (uri, served) = server(|listener| {
         let mut socket = accept(&listener);
         let head = read_head(&mut socket);
@@ -131,13 +136,7 @@ async fn a_server_may_answer_while_it_reads() {
         socket.read_exact(&mut rest).expect("the whole request");
         write!(socket, "1\r\nb\r\n0\r\n\r\n").expect("it listens");
     });
-    let (plain, headers, body) = (Plain::new(2), HeaderMap::new(), Bytes::from(vec![b'x'; MUCH]));
-    let request = Request {
-        method: "POST",
-        body: Some(&body),
-        ..get(&uri, &headers)
-    };
-    let reply = plain.send(request, None).await.expect("a reply");
+    let reply = post_much(&uri).await;
     assert_eq!(read(reply).await.expect("a body"), "ab");
     served.join().expect("a request as expected");
 }
