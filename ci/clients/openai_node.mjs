@@ -167,6 +167,58 @@ test("a response is cancelled and deleted", async () => {
   await assert.rejects(client.responses.retrieve(id), OpenAI.NotFoundError);
 });
 
+const person = {
+  type: "object",
+  properties: {
+    name: { type: "string", maxLength: 16 },
+    age: { type: "integer", minimum: 0, maximum: 130 },
+    city: { enum: ["Rome", "Oslo"] },
+  },
+  required: ["name", "age", "city"],
+  additionalProperties: false,
+};
+
+const checkPerson = (text) => {
+  const value = JSON.parse(text);
+  assert.deepEqual(Object.keys(value), ["name", "age", "city"]);
+  assert.ok(Number.isInteger(value.age) && ["Rome", "Oslo"].includes(value.city), text);
+};
+
+test("an answer that obeys a schema, whole and streamed", async () => {
+  const response_format = { type: "json_schema", json_schema: { name: "person", strict: true, schema: person } };
+  const fields = { response_format, max_completion_tokens: 200 };
+  const whole = await ask(fields);
+  assert.equal(whole.choices[0].finish_reason, "stop");
+  checkPerson(whole.choices[0].message.content);
+  assert.equal(textOf(await collect(await ask({ ...fields, stream: true }))), whole.choices[0].message.content);
+});
+
+test("a required call, whole and through the helper", async () => {
+  const tools = [{ type: "function", function: { name: "greet", parameters: person } }];
+  const fields = { tools, tool_choice: "required", max_completion_tokens: 200 };
+  const [call] = (await ask(fields)).choices[0].message.tool_calls;
+  assert.equal(call.function.name, "greet");
+  checkPerson(call.function.arguments);
+  const runner = client.chat.completions.stream({ model, messages, temperature: 0, ...fields });
+  const final = (await runner.finalChatCompletion()).choices[0];
+  assert.equal(final.finish_reason, "tool_calls");
+  assert.equal(final.message.tool_calls[0].function.arguments, call.function.arguments);
+});
+
+test("log probabilities come with their text", async () => {
+  const fields = { logprobs: true, top_logprobs: 2 };
+  const whole = (await ask(fields)).choices[0];
+  assert.equal(whole.logprobs.content.map((entry) => entry.token).join(""), whole.message.content);
+  assert.ok(whole.logprobs.content.every((entry) => entry.logprob <= 0 && entry.top_logprobs.length === 2));
+  let [text, tokens] = ["", ""];
+  for (const chunk of await collect(await ask({ ...fields, stream: true }))) {
+    text += chunk.choices[0].delta.content ?? "";
+    tokens += (chunk.choices[0].logprobs?.content ?? []).map((entry) => entry.token).join("");
+    assert.equal(tokens, text);
+  }
+  assert.equal(text, whole.message.content);
+});
+
 // The endpoint `slow` of the server's configuration leaves silences, in which the server shows that it lives.
 test("ids and signs of life are no part of an answer", async () => {
   const words = "one two three four five";

@@ -1,5 +1,7 @@
 //! The increments an answer is made of, the same for every source and every wire format.
 
+use crate::{TokenLogprob, logprobs};
+
 /// One typed increment of an answer.
 ///
 /// Deltas arrive in order. Text of one kind is to be concatenated; a [`Delta::Usage`] replaces an earlier one; of
@@ -14,10 +16,28 @@ pub enum Delta {
     Refusal(String),
     /// A fragment of a tool call.
     ToolCall(ToolCallDelta),
+    /// How likely the tokens of the text that comes next were, where it was asked for; never empty.
+    Logprobs(Vec<TokenLogprob>),
     /// Token counts so far, or in total.
     Usage(Usage),
     /// Why the model stopped.
     Finish(FinishReason),
+}
+
+impl Delta {
+    /// What it counts against a limit on the size of answers, in bytes: all that it says.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Text(text) | Self::Reasoning(text) | Self::Refusal(text) => text.len(),
+            Self::ToolCall(call) => {
+                let named = [&call.id, &call.name].into_iter().flatten().map(String::len);
+                named.sum::<usize>() + call.arguments.len()
+            }
+            Self::Logprobs(tokens) => logprobs::cost(tokens),
+            Self::Usage(_) | Self::Finish(_) => 0,
+        }
+    }
 }
 
 /// A fragment of one tool call.

@@ -32,6 +32,7 @@
 pub mod delta;
 pub mod dialect;
 pub mod ending;
+pub mod logprobs;
 pub mod redact;
 pub mod request;
 pub mod transcript;
@@ -40,6 +41,7 @@ pub mod verdict;
 
 pub use delta::{Delta, FinishReason, ToolCallDelta, Usage};
 pub use ending::{Conclusion, Ending, conclude};
+pub use logprobs::{Likely, TokenLogprob};
 pub use request::{ChatRequest, Content, Message, Part, RequestError, Role};
 pub use transcript::{ToolCall, Transcript};
 pub use update::{End, Failure, FailureKind, Limit, Notice, Start, Update};

@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::{Content, Delta, Failure, FailureKind, FinishReason, Limit, Message, Role, ToolCallDelta, Usage};
+use crate::{
+    Content, Delta, Failure, FailureKind, FinishReason, Limit, Message, Role, TokenLogprob, ToolCallDelta,
+    Usage, logprobs,
+};
 
 /// The default limit on one answer, in bytes: 64 MiB.
 pub const DEFAULT_LIMIT: usize = 64 << 20;
@@ -26,6 +29,8 @@ pub struct Transcript {
     pub refusal: String,
     /// The tool calls, in the order in which they began.
     pub tool_calls: Vec<ToolCall>,
+    /// How likely the tokens of the text were, where the source told it.
+    pub logprobs: Vec<TokenLogprob>,
     /// The last token counts given.
     pub usage: Option<Usage>,
     /// The last finish reason, as the server gave it.
@@ -60,7 +65,8 @@ impl Transcript {
         Self::default()
     }
 
-    /// An empty transcript that takes at most this many bytes of text, reasoning, refusal and tool calls together.
+    /// An empty transcript that takes at most this many bytes of text, reasoning, refusal, tool calls and log probabilities
+    /// together.
     #[must_use]
     pub fn with_limit(bytes: usize) -> Self {
         Self {
@@ -68,6 +74,7 @@ impl Transcript {
             reasoning: String::new(),
             refusal: String::new(),
             tool_calls: Vec::new(),
+            logprobs: Vec::new(),
             usage: None,
             finish_reason: None,
             places: BTreeMap::new(),
@@ -84,6 +91,7 @@ impl Transcript {
         let cost = match delta {
             Delta::Text(text) | Delta::Reasoning(text) | Delta::Refusal(text) => text.len(),
             Delta::ToolCall(call) => self.call_cost(call),
+            Delta::Logprobs(tokens) => logprobs::cost(tokens),
             Delta::Usage(_) => 0,
             Delta::Finish(reason) => reason.as_str().len(),
         };
@@ -98,6 +106,7 @@ impl Transcript {
             Delta::Reasoning(text) => self.reasoning.push_str(text),
             Delta::Refusal(text) => self.refusal.push_str(text),
             Delta::ToolCall(call) => self.push_call(call),
+            Delta::Logprobs(tokens) => self.logprobs.extend_from_slice(tokens),
             Delta::Usage(usage) => self.usage = Some(*usage),
             Delta::Finish(reason) => self.finish_reason = Some(reason.clone()),
         }

@@ -182,6 +182,9 @@ pub(crate) struct Common {
     /// End the answer before this text (repeatable, at most four)
     #[arg(long, global = true, value_name = "TEXT", action = ArgAction::Append, value_parser = stop, allow_hyphen_values = true, help_heading = "Generation")]
     pub(crate) stop: Vec<String>,
+    /// Answer in JSON that obeys the JSON schema in this file; a local model always does
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Generation")]
+    pub(crate) json_schema: Option<PathBuf>,
     /// Print the answer's events as JSON, one object a line
     #[arg(long, global = true, help_heading = "Output")]
     pub(crate) json: bool,
@@ -443,6 +446,7 @@ Examples:
   aurora why is the sky blue
   git diff | aurora \"write a commit message\"
   aurora -f notes.txt --json \"list the open questions\"
+  aurora -f invoice.txt --json-schema invoice.schema.json \"read this invoice\"
   aurora code --lang python -o primes.py \"print the first hundred primes\"
   aurora -e http://127.0.0.1:9000/v1 -m some-model --record call.jsonl hello
   aurora replay call.jsonl --speed 10

@@ -26,6 +26,7 @@ mod problem;
 mod prompt;
 mod recording;
 mod roles;
+mod schema;
 mod settings;
 mod signals;
 mod source;

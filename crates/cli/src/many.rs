@@ -103,7 +103,7 @@ impl Outcome {
 fn is_content(delta: &Delta) -> bool {
     match delta {
         Delta::Text(_) | Delta::Reasoning(_) | Delta::Refusal(_) | Delta::ToolCall(_) => true,
-        Delta::Usage(_) | Delta::Finish(_) => false,
+        Delta::Logprobs(_) | Delta::Usage(_) | Delta::Finish(_) => false,
     }
 }
 

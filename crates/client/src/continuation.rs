@@ -84,7 +84,7 @@ impl Partial {
                             self.join(joined, found);
                         }
                     }
-                    (usage @ Delta::Usage(_), _) => found.deltas.push(usage),
+                    (said @ (Delta::Usage(_) | Delta::Logprobs(_)), _) => found.deltas.push(said),
                     (other, _) => {
                         self.settle(found);
                         found.deltas.push(other);
@@ -96,7 +96,7 @@ impl Partial {
             match delta {
                 Delta::Text(text) => self.text.push_str(text),
                 Delta::Reasoning(_) | Delta::Refusal(_) | Delta::ToolCall(_) => self.mixed = true,
-                Delta::Usage(_) | Delta::Finish(_) => {}
+                Delta::Logprobs(_) | Delta::Usage(_) | Delta::Finish(_) => {}
             }
         }
     }

@@ -69,7 +69,7 @@ impl Measure {
             match delta {
                 Delta::Text(_) | Delta::Reasoning(_) | Delta::Refusal(_) | Delta::ToolCall(_) => came += 1,
                 Delta::Usage(usage) => self.usage = Some(*usage),
-                Delta::Finish(_) => {}
+                Delta::Logprobs(_) | Delta::Finish(_) => {}
             }
         }
         if came == 0 {

@@ -209,7 +209,7 @@ impl Reading {
             }
         }
         let step = read(&mut self.reader, &item, &self.mask, found);
-        self.answer += found.deltas.iter().map(weight).sum::<usize>();
+        self.answer += found.deltas.iter().map(Delta::weight).sum::<usize>();
         if let Some(partial) = &mut self.partial {
             partial.take(found);
             if !matches!(step, Ok(Step::Event)) {
@@ -389,22 +389,6 @@ fn read(reader: &mut Reader, item: &Item<'_>, mask: &Mask, found: &mut Found) ->
             found.notices.push(notice);
             Ok(Step::Event)
         }
-    }
-}
-
-/// What a delta counts against the limit on answers.
-fn weight(delta: &Delta) -> usize {
-    match delta {
-        Delta::Text(text) | Delta::Reasoning(text) | Delta::Refusal(text) => text.len(),
-        Delta::ToolCall(call) => {
-            let named = [&call.id, &call.name]
-                .into_iter()
-                .flatten()
-                .map(String::len)
-                .sum::<usize>();
-            named + call.arguments.len()
-        }
-        Delta::Usage(_) | Delta::Finish(_) => 0,
     }
 }
 

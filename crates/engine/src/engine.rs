@@ -10,13 +10,15 @@ use std::time::Duration;
 
 use aurora_chat::{ChatRequest, RequestError, Start};
 
+use crate::checks::check;
 use crate::error::{Error, ErrorKind, Result};
 use crate::generation::{Generation, Place, generation};
 use crate::gguf::Gguf;
 use crate::model::Model;
 use crate::nn::{Candle, Llama, Pool, context_bytes, pages_of};
+use crate::plan::{Plan, Planner};
 use crate::scheduler::{Job, Scheduler, sequences};
-use crate::text::{Prompt, Sampler, Stops, Template, Tokenizer};
+use crate::text::{Prompt, Template, Tokenizer};
 use crate::worker::{self, Answer};
 
 /// Keys and values that are kept beside those of running requests, unless a setting says otherwise.
@@ -109,6 +111,7 @@ struct Inner {
     info: ModelInfo,
     tokenizer: Arc<Tokenizer>,
     template: Template,
+    planner: Planner,
     max_jobs: usize,
     jobs: Arc<AtomicUsize>,
     /// `None` only while dropping.
@@ -163,6 +166,7 @@ impl Engine {
             .map_err(|source| Error::new(ErrorKind::Machine, "cannot start a thread").with_source(source))?;
         Ok(Self(Arc::new(Inner {
             info,
+            planner: Planner::new(Arc::clone(&tokenizer)),
             tokenizer,
             template,
             max_jobs: max_streams + options.max_queue,
@@ -195,7 +199,10 @@ impl Engine {
     /// The model cannot answer the request as it is.
     pub fn count(&self, request: &ChatRequest) -> Result<usize, RequestError> {
         check(request, self.0.info.vocabulary)?;
-        self.0.prompt(request).map(|prompt| prompt.tokens.len())
+        let Plan { with_tools, .. } = self.0.planner.plan(request, &self.0.template)?;
+        self.0
+            .prompt(request, with_tools)
+            .map(|prompt| prompt.tokens.len())
     }
 
     /// The tokens that end an answer.
@@ -205,8 +212,8 @@ impl Engine {
 
     /// Checks a request and begins its answer.
     ///
-    /// The prompt is rendered and tokenised on the calling thread, which takes about a second for a megabyte of text;
-    /// in async code call it from a blocking task. It never waits for other requests. Without a token limit an answer
+    /// The prompt is rendered and tokenised on the calling thread, which takes about a second for a megabyte of text, and
+    /// a JSON schema is compiled there; in async code call it from a blocking task. It never waits for other requests. Without a token limit an answer
     /// may fill the context; a limit beyond it is cut to it.
     ///
     /// # Errors
@@ -215,10 +222,15 @@ impl Engine {
         let inner = &*self.0;
         check(request, inner.info.vocabulary)?;
         let place = Place::take(&inner.jobs, inner.max_jobs).ok_or(Refusal::Busy { retry_after: BUSY })?;
+        let Plan {
+            mut voice,
+            with_tools,
+        } = inner.planner.plan(request, &inner.template)?;
         let Prompt {
             tokens: prompt,
             thoughts,
-        } = inner.prompt(request)?;
+        } = inner.prompt(request, with_tools)?;
+        voice.think(thoughts);
         let limit = request.max_tokens.map_or(usize::MAX, |limit| limit as usize);
         let limit = limit.clamp(1, inner.info.context - prompt.len());
         let start = Start {
@@ -226,15 +238,7 @@ impl Engine {
             endpoint: "local".to_owned(),
             stream: None,
         };
-        let (writer, generation) = generation(
-            start,
-            prompt.len(),
-            limit,
-            Sampler::new(request),
-            Stops::new(&request.stop),
-            thoughts,
-            place,
-        );
+        let (writer, generation) = generation(start, prompt.len(), limit, voice, place);
         let job = Job {
             capacity: prompt.len() + limit,
             prompt,
@@ -253,71 +257,9 @@ impl Engine {
 /// What a client is told to wait when the queue is full: about the time a short answer takes.
 const BUSY: Duration = Duration::from_secs(2);
 
-/// Refuses what the engine does not do, instead of answering as if it had not been asked.
-fn check(request: &ChatRequest, vocabulary: usize) -> Result<(), RequestError> {
-    let refuse = |param: &str, why: &str| {
-        Err(RequestError {
-            message: format!("{param}: {why}"),
-            param: Some(param.to_owned()),
-            code: None,
-        })
-    };
-    let given = |name: &str| request.extra.get(name).filter(|value| !value.is_null());
-    if !request.tools.is_empty() {
-        return refuse("tools", "the local model does not call tools");
-    }
-    if given("functions").is_some_and(|value| value.as_array().is_none_or(|functions| !functions.is_empty()))
-    {
-        return refuse("functions", "the local model does not call functions");
-    }
-    if request
-        .tool_choice
-        .as_ref()
-        .is_some_and(|choice| choice != "none" && choice != "auto")
-    {
-        return refuse("tool_choice", "the local model does not call tools");
-    }
-    if let Some(index) = request
-        .messages
-        .iter()
-        .position(|message| !message.tool_calls.is_empty())
-    {
-        return refuse(
-            &format!("messages[{index}].tool_calls"),
-            "the local model does not know tool calls",
-        );
-    }
-    if given("logprobs").is_some_and(|value| *value != false) {
-        return refuse("logprobs", "the local model does not report log probabilities");
-    }
-    if given("modalities").is_some_and(|value| *value != serde_json::json!(["text"])) {
-        return refuse("modalities", "the local model answers in text only");
-    }
-    for name in ["audio", "prediction", "web_search_options"] {
-        if given(name).is_some() {
-            return refuse(name, "the local model does not support this");
-        }
-    }
-    let format = request
-        .response_format
-        .as_ref()
-        .and_then(|format| format.get("type"))
-        .and_then(|kind| kind.as_str());
-    if format.is_some_and(|format| format != "text") {
-        return refuse("response_format", "the local model answers in plain text only");
-    }
-    if let Some(id) = request.logit_bias.keys().find(|&&id| id as usize >= vocabulary) {
-        return refuse(
-            &format!("logit_bias.{id}"),
-            &format!("the model's tokens are 0 to {}", vocabulary - 1),
-        );
-    }
-    Ok(())
-}
-
 impl Inner {
     /// The prompt, whose tokens are fewer than the context.
-    fn prompt(&self, request: &ChatRequest) -> Result<Prompt, RequestError> {
+    fn prompt(&self, request: &ChatRequest, with_tools: bool) -> Result<Prompt, RequestError> {
         let context = self.info.context;
         // A prompt that cannot fit whatever it says is refused before it costs a second of tokenising.
         let bytes = request
@@ -329,7 +271,7 @@ impl Inner {
         if least >= context {
             return Err(too_long(&format!("at least {least}"), context));
         }
-        let prompt = self.template.prompt(request, &self.tokenizer, true)?;
+        let prompt = self.template.prompt(request, &self.tokenizer, true, with_tools)?;
         if prompt.tokens.is_empty() {
             let message = "messages: the model's chat template made an empty prompt of them".to_owned();
             return Err(RequestError {

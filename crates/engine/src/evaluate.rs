@@ -3,9 +3,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use aurora_chat::{ChatRequest, RequestError};
 
+use crate::constraint::{Grammars, schema};
 use crate::error::Result;
 use crate::gguf::Gguf;
 use crate::model::{Logits, Model, Outcome, Run};
@@ -16,7 +18,7 @@ use crate::text::{Template, Tokenizer};
 #[derive(Debug)]
 pub struct Evaluator {
     weights: Arc<Llama>,
-    tokenizer: Tokenizer,
+    tokenizer: Arc<Tokenizer>,
     template: Template,
     pool: Arc<Pool>,
 }
@@ -28,6 +30,17 @@ pub struct Sequences {
     lengths: Vec<usize>,
 }
 
+/// What it costs to hold an answer to a schema.
+#[derive(Clone, Debug)]
+pub struct SchemaCost {
+    /// Building the trees of tokens, once for a model.
+    pub trees: Duration,
+    /// Compiling the schema, the first mask included.
+    pub compile: Duration,
+    /// Each mask; the first was computed before.
+    pub masks: Vec<Duration>,
+}
+
 impl Evaluator {
     /// Loads a GGUF file.
     ///
@@ -36,7 +49,7 @@ impl Evaluator {
     pub fn load(path: &Path) -> Result<Self> {
         let mut gguf = Gguf::open(path)?;
         let weights = Arc::new(Llama::read(&mut gguf)?);
-        let tokenizer = Tokenizer::read(&gguf)?;
+        let tokenizer = Arc::new(Tokenizer::read(&gguf)?);
         let template = Template::read(&gguf, &tokenizer)?;
         let pool = Arc::new(Pool::new(None)?);
         Ok(Self {
@@ -76,8 +89,37 @@ impl Evaluator {
     ) -> Result<Vec<u32>, RequestError> {
         let prompt = self
             .template
-            .prompt(request, &self.tokenizer, add_generation_prompt)?;
+            .prompt(request, &self.tokenizer, add_generation_prompt, false)?;
         Ok(prompt.tokens)
+    }
+
+    /// What it costs to hold an answer to a JSON schema: compiling it, and then the mask of each token of a text that
+    /// obeys it.
+    ///
+    /// # Errors
+    /// Why the schema cannot be obeyed, or that the text does not obey it.
+    pub fn cost_of_schema(&self, schema: serde_json::Value, text: &str) -> Result<SchemaCost, String> {
+        let grammars = Grammars::new(Arc::clone(&self.tokenizer));
+        // The first grammar of a model also builds its trees of tokens.
+        let rule = |schema| schema::rule(schema).map(|rule| format!("start: {rule}\n"));
+        let began = Instant::now();
+        grammars.compile(&rule(serde_json::json!({"const": 1}))?)?;
+        let trees = began.elapsed();
+        let began = Instant::now();
+        let mut constraint = grammars.compile(&rule(schema)?)?;
+        let compile = began.elapsed();
+        let mut masks = Vec::new();
+        for token in self.tokenizer.encode_said(text) {
+            let began = Instant::now();
+            constraint.mask()?;
+            masks.push(began.elapsed());
+            constraint.accept(token)?;
+        }
+        Ok(SchemaCost {
+            trees,
+            compile,
+            masks,
+        })
     }
 
     /// Whether a token ends an answer.

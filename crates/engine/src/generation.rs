@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
-use aurora_chat::{Delta, End, Failure, FailureKind, Fault, FinishReason, Start, Update, Usage};
+use aurora_chat::{
+    Delta, End, Failure, FailureKind, Fault, FinishReason, Start, TokenLogprob, Update, Usage,
+};
 use futures_core::Stream;
 use tokio::sync::mpsc;
 
-use crate::text::{Assembler, Sampler, Stops, Thoughts, Tokenizer};
+use crate::constraint::Constraint;
+use crate::text::{Measure, Sampler, Thoughts, Tokenizer, Wording};
 
 /// An answer as it is generated: a start, text, token counts, a finish reason, an end.
 ///
@@ -64,19 +67,41 @@ fn stopped() -> End {
     End::failed(Fault::Server, failure)
 }
 
-/// The scheduler's side of an answer: tokens in, updates out.
+/// The scheduler's side of an answer: logits in, updates out.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    updates: mpsc::Sender<Update>,
-    sampler: Sampler,
-    assembler: Assembler,
-    stops: Stops,
-    thoughts: Thoughts,
+    /// `None` once there was no room for an update, which ends the answer as broken.
+    updates: Option<mpsc::Sender<Update>>,
+    voice: Voice,
     usage: Usage,
     /// Tokens that may still be generated.
     remaining: usize,
     /// Given back before the end is told, so that who has seen the end finds room for the next.
     place: Option<Place>,
+    /// What a token said; kept for its room.
+    deltas: Vec<Delta>,
+}
+
+/// How an answer's tokens are chosen, and what becomes of them.
+#[derive(Debug)]
+pub(crate) struct Voice {
+    pub(crate) sampler: Sampler,
+    pub(crate) wording: Wording,
+    /// Where log probabilities are wanted.
+    pub(crate) measure: Option<Measure>,
+    /// What the answer has to be.
+    pub(crate) constraint: Option<Constraint>,
+    /// What the answer has to be once it begins a call, from behind the call's cue on.
+    pub(crate) call: Option<Constraint>,
+}
+
+impl Voice {
+    /// Tells reasoning apart. An answer that is held to something from its beginning has none: it is what it has to be.
+    pub(crate) fn think(&mut self, thoughts: Thoughts) {
+        if self.constraint.is_none() {
+            self.wording.think(thoughts);
+        }
+    }
 }
 
 /// One place among the answers that may wait or run at once.
@@ -100,14 +125,17 @@ impl Drop for Place {
     }
 }
 
-/// Whether an answer goes on after a token.
+/// Whether an answer goes on after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// Feed this token, and ask again.
-    Next(u32),
+    /// Feed the tokens that were added, and ask again.
+    Next,
     /// The answer has ended, or nobody wants it any more.
     Finished,
 }
+
+/// Updates that a token may cause: reasoning, text, what is known of its tokens, and pieces of a call.
+const UPDATES: usize = 6;
 
 /// The two sides of an answer of at most `limit` tokens, to a prompt of `prompt` tokens.
 ///
@@ -117,25 +145,22 @@ pub(crate) fn generation(
     start: Start,
     prompt: usize,
     limit: usize,
-    sampler: Sampler,
-    stops: Stops,
-    thoughts: Thoughts,
+    voice: Voice,
     place: Place,
 ) -> (Writer, Generation) {
-    let (updates, receiver) = mpsc::channel(limit + 8);
+    // Room is taken up only as it is used.
+    let (updates, receiver) = mpsc::channel(limit.saturating_mul(UPDATES).saturating_add(16));
     let usage = Usage {
         input_tokens: prompt as u64,
         ..Usage::default()
     };
-    let writer = Writer {
-        updates,
-        sampler,
-        assembler: Assembler::default(),
-        stops,
-        thoughts,
+    let mut writer = Writer {
+        updates: Some(updates),
+        voice,
         usage,
         remaining: limit,
         place: Some(place),
+        deltas: Vec::new(),
     };
     writer.send(Update::Start(start));
     (
@@ -150,7 +175,7 @@ pub(crate) fn generation(
 impl Writer {
     /// Whether nobody wants the answer any more.
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.updates.is_closed()
+        self.updates.as_ref().is_none_or(mpsc::Sender::is_closed)
     }
 
     /// Notes how many of the prompt's tokens did not have to be read.
@@ -158,54 +183,119 @@ impl Writer {
         self.usage.cached_input_tokens = Some(cached as u64);
     }
 
-    /// Chooses the next token from its logits, and passes on the text it completes.
-    pub(crate) fn advance(&mut self, logits: &mut [f32], tokenizer: &Tokenizer) -> Progress {
-        let token = self.sampler.sample(logits);
+    /// Chooses the next token from its logits, passes on the text it completes, and adds it to `tokens` if it is to be fed;
+    /// so it does with those that have to follow it.
+    pub(crate) fn advance(
+        &mut self,
+        logits: &mut [f32],
+        tokenizer: &Tokenizer,
+        tokens: &mut Vec<u32>,
+    ) -> Progress {
+        match self.speak(logits, tokenizer, tokens) {
+            Ok(progress) => progress,
+            Err(why) => {
+                tracing::warn!(why, "an answer's grammar cannot be followed any further");
+                let message = format!("the answer cannot be held to what it was to obey any further: {why}");
+                self.end_with(End::failed(
+                    Fault::Server,
+                    Failure::new(FailureKind::Internal, message),
+                ));
+                Progress::Finished
+            }
+        }
+    }
+
+    fn speak(
+        &mut self,
+        logits: &mut [f32],
+        tokenizer: &Tokenizer,
+        tokens: &mut Vec<u32>,
+    ) -> Result<Progress, String> {
+        let voice = &mut self.voice;
+        if let Some(measure) = &mut voice.measure {
+            measure.note(logits);
+        }
+        let mask = voice.constraint.as_mut().map(Constraint::mask).transpose()?;
+        let token = voice.sampler.sample(logits, mask.as_ref());
+        let logprob = voice.measure.as_ref().map(|measure| measure.of(token, tokenizer));
+        if let Some(progress) = self.say(token, logprob, tokenizer)? {
+            return Ok(progress);
+        }
+        tokens.push(token);
+        // Each token's log probability needs the logits that it was chosen from.
+        if self.voice.measure.is_some() {
+            return Ok(Progress::Next);
+        }
+        let forced = self.voice.constraint.as_mut().map(Constraint::forced);
+        for token in forced.unwrap_or_default() {
+            self.voice.sampler.note(token);
+            if let Some(progress) = self.say(token, None, tokenizer)? {
+                return Ok(progress);
+            }
+            tokens.push(token);
+        }
+        Ok(Progress::Next)
+    }
+
+    /// Passes on what a token says. `None`: the answer goes on.
+    fn say(
+        &mut self,
+        token: u32,
+        logprob: Option<TokenLogprob>,
+        tokenizer: &Tokenizer,
+    ) -> Result<Option<Progress>, String> {
         self.usage.output_tokens += 1;
-        if self.thoughts.is_inside() {
+        if self.voice.wording.is_thinking() {
             *self.usage.reasoning_tokens.get_or_insert(0) += 1;
         }
         if tokenizer.is_end(token) {
-            return self.finish(FinishReason::Stop);
+            return Ok(Some(self.finish(FinishReason::Stop)));
         }
-        let (mut whole, mut text) = (String::new(), String::new());
-        self.assembler.push(tokenizer.bytes(token), &mut whole);
-        if self.stops.push(&whole, &mut text) {
-            self.text(&text);
-            return self.end(FinishReason::Stop);
+        let voice = &mut self.voice;
+        if let Some(constraint) = &mut voice.constraint {
+            constraint.accept(token)?;
         }
-        self.text(&text);
+        let stopped = voice.wording.push(token, logprob, tokenizer, &mut self.deltas);
+        // Of a call that nobody demanded: from its cue on it has to be one.
+        if let Some(begun) = voice.wording.cue()
+            && let Some(mut call) = voice.call.take()
+        {
+            if call.go_on_from(&tokenizer.encode_said(&begun)) {
+                voice.constraint = Some(call);
+            } else {
+                tracing::debug!("a call begins in a way that cannot be held to its grammar");
+            }
+        }
+        self.pass_on();
+        if stopped {
+            return Ok(Some(self.end(FinishReason::Stop)));
+        }
+        // A grammar that is fulfilled ends an answer that is whole, be it with the last token there was.
+        if self.voice.constraint.as_ref().is_some_and(Constraint::is_over) {
+            return Ok(Some(self.finish(FinishReason::Stop)));
+        }
         self.remaining -= 1;
-        if self.remaining == 0 {
-            return self.finish(FinishReason::Length);
-        }
-        Progress::Next(token)
+        Ok((self.remaining == 0).then(|| self.finish(FinishReason::Length)))
     }
 
     /// Ends the answer with a failure of the engine.
     pub(crate) fn fail(&mut self, error: &crate::Error) {
-        self.place = None;
-        self.send(Update::End(End::failed(
-            Fault::Server,
-            Failure::new(FailureKind::Internal, error.to_string()),
-        )));
+        let failure = Failure::new(FailureKind::Internal, error.to_string());
+        self.end_with(End::failed(Fault::Server, failure));
     }
 
-    /// Ends the answer, with what was held back for characters and stop strings.
+    /// Ends the answer, with what was held back for characters, calls and stop strings.
     fn finish(&mut self, reason: FinishReason) -> Progress {
-        let (mut whole, mut text) = (String::new(), String::new());
-        self.assembler.finish(&mut whole);
-        let stopped = self.stops.push(&whole, &mut text);
-        if !stopped {
-            self.stops.finish(&mut text);
-        }
-        self.text(&text);
+        self.voice.wording.finish(&mut self.deltas);
+        self.pass_on();
         self.end(reason)
     }
 
     fn end(&mut self, reason: FinishReason) -> Progress {
-        self.thoughts
-            .finish(|delta| send(&self.updates, Update::Delta(delta)));
+        let reason = match reason {
+            FinishReason::Stop if self.voice.wording.has_called() => FinishReason::ToolCalls,
+            reason => reason,
+        };
         self.place = None;
         self.send(Update::Delta(Delta::Finish(reason.clone())));
         self.send(Update::Delta(Delta::Usage(self.usage)));
@@ -213,17 +303,25 @@ impl Writer {
         Progress::Finished
     }
 
-    fn text(&mut self, text: &str) {
-        self.thoughts
-            .push(text, |delta| send(&self.updates, Update::Delta(delta)));
+    fn end_with(&mut self, end: End) {
+        self.place = None;
+        self.send(Update::End(end));
     }
 
-    fn send(&self, update: Update) {
-        send(&self.updates, update);
+    fn pass_on(&mut self) {
+        let mut deltas = std::mem::take(&mut self.deltas);
+        for delta in deltas.drain(..) {
+            self.send(Update::Delta(delta));
+        }
+        self.deltas = deltas;
     }
-}
 
-fn send(updates: &mpsc::Sender<Update>, update: Update) {
-    // Closed: nobody listens, which is_cancelled() tells. Full: impossible, see generation().
-    let _ = updates.try_send(update);
+    fn send(&mut self, update: Update) {
+        let Some(updates) = &self.updates else { return };
+        // Closed: nobody listens, which is_cancelled() tells. Full: there is no room for an end either.
+        if let Err(mpsc::error::TrySendError::Full(_)) = updates.try_send(update) {
+            tracing::error!("an answer has more updates than there is room for");
+            self.updates = None;
+        }
+    }
 }

@@ -5,6 +5,8 @@
 //! tokens the `tokenizers` crate's; the forward pass, the scheduler, and everything that makes an answer out of logits
 //! is here. This crate opens no socket by itself: [`models`] runs `pip` or asks a hub when a model is to be fetched.
 
+mod checks;
+mod constraint;
 mod engine;
 mod error;
 pub mod evaluate;
@@ -14,8 +16,10 @@ pub mod measure;
 mod model;
 pub mod models;
 mod nn;
+mod plan;
 mod scheduler;
 mod text;
+mod tools;
 mod worker;
 
 pub use engine::{Engine, ModelInfo, Options, Refusal};

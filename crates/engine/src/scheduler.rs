@@ -2,7 +2,8 @@
 //! other, and every sequence is given its next token. It knows neither what runs the model nor what becomes of a token,
 //! and has no thread, channel or clock.
 //!
-//! A step holds one row for every sequence that is answering, and one piece of one prompt; prompts take turns. So a
+//! A step holds one row for every sequence that is answering, more where a grammar leaves no choice of the next tokens, and
+//! one piece of one prompt; prompts take turns. So a
 //! long prompt makes nobody wait for longer than a piece of it takes, and the weights are read once for all.
 //!
 //! Memory comes in pages, of which the model has a fixed number. A request is let in when what it is about to need is
@@ -44,8 +45,9 @@ pub(crate) trait Sink: Send + Sync {
     /// The prompt was read, and so many of its first tokens were taken over from other sequences. Said once, before the
     /// first token.
     fn begin(&mut self, taken_over: usize);
-    /// Chooses the next token from its logits, and passes it on.
-    fn advance(&mut self, logits: &mut [f32]) -> Progress;
+    /// Chooses the next token from its logits and passes it on; adds it to the sequence's tokens if it goes on, and those
+    /// that have to follow it whatever the model says.
+    fn advance(&mut self, logits: &mut [f32], tokens: &mut Vec<u32>) -> Progress;
     /// The answer ends here, because the engine failed.
     fn fail(&mut self, error: &Error);
 }
@@ -237,7 +239,7 @@ impl<M: Model> Scheduler<M> {
             return false;
         };
         match reader.advance_as(&after) {
-            Progress::Next(token) => reader.tokens.push(token),
+            Progress::Next => {}
             Progress::Finished => self.retire(index),
         }
         true
@@ -262,9 +264,9 @@ impl<M: Model> Scheduler<M> {
             }
             let rest = self.running.iter().enumerate();
             let rest = rest.filter(|(_, sequence)| answering(sequence));
-            pieces.extend(rest.map(|(index, _)| Piece {
+            pieces.extend(rest.map(|(index, sequence)| Piece {
                 index,
-                rows: 1,
+                rows: sequence.unread(),
                 bulk: false,
             }));
             if self.make_room(&pieces) {
@@ -348,7 +350,7 @@ impl<M: Model> Scheduler<M> {
             }
             let Some(row) = rows.next() else { break };
             match sequence.advance(row) {
-                Progress::Next(token) => sequence.tokens.push(token),
+                Progress::Next => {}
                 Progress::Finished => finished.push(piece.index),
             }
         }

@@ -1,15 +1,19 @@
 //! Between text and tokens: vocabulary, chat template, sampling, and the way back to whole characters.
 
+mod likely;
 mod sampler;
 mod stops;
 mod template;
 mod thoughts;
 mod tokenizer;
 mod utf8;
+mod wording;
 
-pub(crate) use sampler::{Sampler, best};
+pub(crate) use likely::Measure;
+pub(crate) use sampler::{Sampler, best, check_extra};
 pub(crate) use stops::Stops;
-pub(crate) use template::{Prompt, Template};
+pub(crate) use template::{Prompt, Template, begun};
 pub(crate) use thoughts::Thoughts;
 pub(crate) use tokenizer::Tokenizer;
 pub(crate) use utf8::Assembler;
+pub(crate) use wording::Wording;

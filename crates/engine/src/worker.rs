@@ -25,8 +25,8 @@ impl Sink for Answer {
         self.writer.begin(taken_over);
     }
 
-    fn advance(&mut self, logits: &mut [f32]) -> Progress {
-        self.writer.advance(logits, &self.tokenizer)
+    fn advance(&mut self, logits: &mut [f32], tokens: &mut Vec<u32>) -> Progress {
+        self.writer.advance(logits, &self.tokenizer, tokens)
     }
 
     fn fail(&mut self, error: &Error) {

@@ -6,6 +6,11 @@
 
 #![expect(clippy::print_stdout, reason = "it is its own test harness")]
 
+#[path = "checker/mod.rs"]
+mod checker;
+#[path = "model/structured.rs"]
+mod structured;
+
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,6 +36,14 @@ const CHECKS: &[Check] = &[
     ("greedy_text_does_not_depend_on_the_batch", together),
     ("logits_do_not_depend_on_the_pieces_of_a_prompt", pieces),
     ("what_is_kept_changes_no_answer", kept),
+    ("answers_obey_their_schemas_at_any_temperature", structured::obey),
+    (
+        "what_is_held_to_a_schema_depends_on_its_request_alone",
+        structured::together,
+    ),
+    ("calls_obey_their_parameters", structured::calls),
+    ("log_probabilities_are_the_models_own", structured::likely),
+    ("masks_are_cheap", structured::cost),
     ("many_requests_leave_nothing_behind", soak),
 ];
 

@@ -189,11 +189,12 @@ fn deltas(answer: &Transcript) -> Vec<Delta> {
         (&answer.text, Delta::Text),
         (&answer.refusal, Delta::Refusal),
     ];
-    let mut deltas: Vec<Delta> = texts
-        .into_iter()
-        .filter(|(text, _)| !text.is_empty())
-        .map(|(text, delta)| delta(text.clone()))
-        .collect();
+    let mut deltas = Vec::new();
+    if !answer.logprobs.is_empty() {
+        deltas.push(Delta::Logprobs(answer.logprobs.clone()));
+    }
+    let said = texts.into_iter().filter(|(text, _)| !text.is_empty());
+    deltas.extend(said.map(|(text, delta)| delta(text.clone())));
     let calls = answer.tool_calls.iter().zip(0..);
     deltas.extend(calls.map(|(call, index)| {
         Delta::ToolCall(aurora_chat::ToolCallDelta {

@@ -163,6 +163,7 @@ impl Defaults {
         fill(over, &mut request.top_p, &default.top_p);
         fill(over, &mut request.max_tokens, &default.max_tokens);
         fill(over, &mut request.seed, &default.seed);
+        fill(over, &mut request.response_format, &default.response_format);
         if !default.stop.is_empty() && (over || request.stop.is_empty()) {
             request.stop.clone_from(&default.stop);
         }

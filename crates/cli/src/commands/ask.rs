@@ -12,6 +12,7 @@ use crate::problem::{Problem, Result};
 use crate::prompt;
 use crate::recording;
 use crate::roles;
+use crate::schema;
 use crate::settings::target::Target;
 use crate::settings::{self, Env};
 use crate::source::Source;
@@ -27,6 +28,9 @@ pub(super) fn run(words: &[String], flags: &Common, env: Env) -> Result<u8> {
             system: system.as_deref(),
             instruction: None,
         };
+        if flags.json_schema.is_some() {
+            printer.set_code("json");
+        }
         answer(words, lead, flags, env, delivery, printer)
     })
 }
@@ -159,6 +163,7 @@ pub(crate) fn request(messages: Vec<Message>, flags: &Common) -> Result<ChatRequ
         top_p: flags.top_p,
         seed: flags.seed,
         stop: flags.stop.clone(),
+        response_format: flags.json_schema.as_deref().map(schema::format).transpose()?,
         ..ChatRequest::default()
     };
     request

@@ -311,7 +311,11 @@ impl<'a> Chat<'a> {
         let open = async move { Ok(source.ask(request, None).await?.kept(recorder)) };
         self.delivery.rearm();
         let folds = !self.style.json && !self.style.show_reasoning && self.style.footer;
-        let mut turn = Turn::new(self.delivery.printer(self.style), folds);
+        let mut printer = self.delivery.printer(self.style);
+        if self.flags.json_schema.is_some() {
+            printer.set_code("json");
+        }
+        let mut turn = Turn::new(printer, folds);
         let result = self.delivery.run(target.start(), open, &mut turn);
         self.conversation.settle();
         if let Some(trouble) = self.conversation.trouble() {

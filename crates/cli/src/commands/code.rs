@@ -6,7 +6,7 @@ use crate::args::Common;
 use crate::code::partial::Partial;
 use crate::code::{CodeOnly, Wanted};
 use crate::delivery;
-use crate::problem::Result;
+use crate::problem::{Problem, Result};
 use crate::roles;
 use crate::settings::Env;
 
@@ -24,6 +24,10 @@ pub(super) fn run(
     env: Env,
 ) -> Result<u8> {
     delivery::with_printer(flags, env, |env, delivery, printer| {
+        if flags.json_schema.is_some() {
+            let why = "aurora code takes an answer's code, and --json-schema makes all of it JSON: leave out one of them";
+            return Err(Problem::usage(why));
+        }
         let system = roles::system(flags, &env)?;
         let instruction = match &system {
             Some(_) => None,

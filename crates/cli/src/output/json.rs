@@ -79,8 +79,8 @@ impl<O: Write, E: Write> Json<O, E> {
                     ("reasoning_tokens", json!(usage.reasoning_tokens)),
                 ],
             ),
-            // Told in `end`, where the last of several is known.
-            Delta::Finish(_) => Ok(()),
+            // The finish is told in `end`, where the last of several is known; log probabilities no flag asks for.
+            Delta::Finish(_) | Delta::Logprobs(_) => Ok(()),
         }
     }
 

@@ -209,7 +209,10 @@ impl Meter {
             Update::Delta(Delta::Text(_) | Delta::Reasoning(_) | Delta::Refusal(_) | Delta::ToolCall(_)) => {
                 self.first_token.get_or_insert(elapsed);
             }
-            Update::Delta(Delta::Finish(_)) | Update::Start(_) | Update::Notice(_) | Update::End(_) => {}
+            Update::Delta(Delta::Logprobs(_) | Delta::Finish(_))
+            | Update::Start(_)
+            | Update::Notice(_)
+            | Update::End(_) => {}
         }
     }
 

@@ -114,7 +114,7 @@ impl<O: Write, E: Write> Plain<O, E> {
                 }
                 Ok(())
             }
-            Delta::Usage(_) | Delta::Finish(_) => Ok(()),
+            Delta::Logprobs(_) | Delta::Usage(_) | Delta::Finish(_) => Ok(()),
         }
     }
 

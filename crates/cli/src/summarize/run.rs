@@ -173,7 +173,7 @@ impl Driver {
                     self.ready.push_back(Update::Delta(Delta::Reasoning(text)));
                 }
             }
-            Update::Delta(Delta::ToolCall(_) | Delta::Finish(_)) => {}
+            Update::Delta(Delta::ToolCall(_) | Delta::Logprobs(_) | Delta::Finish(_)) => {}
             Update::Notice(notice) => {
                 let name = asked.job.name.clone();
                 self.notice(&name, notice);

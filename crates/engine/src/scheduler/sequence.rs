@@ -54,9 +54,14 @@ impl Sequence {
         }
     }
 
-    /// Whether it needs but the row of its last token.
+    /// Whether it needs but the rows of its last tokens: the one that was chosen, and those that have to follow it.
     pub(super) fn is_answering(&self) -> bool {
-        self.fed >= self.prompt && self.fed + 1 == self.tokens.len()
+        self.fed >= self.prompt && (1..=FEW).contains(&self.unread())
+    }
+
+    /// How many tokens the model has not read.
+    pub(super) fn unread(&self) -> usize {
+        self.tokens.len() - self.fed
     }
 
     /// Holds the first `fed` tokens now, as another sequence had read them.
@@ -74,7 +79,7 @@ impl Sequence {
             });
             self.sink.begin(self.taken_over);
         }
-        self.sink.advance(logits)
+        self.sink.advance(logits, &mut self.tokens)
     }
 
     /// Has the first token chosen with the logits that another one had after the same prompt.

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::{ALONE, BESIDE_ANSWERS, KEPT, Scheduler};
 use crate::model::Model;
-use script::{Asked, BULK, Script, answer, ask, script};
+use script::{Asked, BULK, Script, answer, answer_with, ask, ask_with, script, some};
 
 /// A prompt like no other.
 fn prompt(seed: u32, length: usize) -> Vec<u32> {
@@ -388,13 +388,34 @@ fn a_thousand_requests_leave_nothing_behind() {
     assert!(whole > 100, "{whole} were not cancelled");
 }
 
+#[test]
+fn what_is_certain_is_read_in_one_step_beside_the_others() {
+    let mut scheduler = script(2, 8, 1000, BULK);
+    let other = ask(&mut scheduler, &prompt(1, 20), 40);
+    let asked = ask_with(|_| 7, &mut scheduler, &prompt(2, 20), 40);
+    finish(&mut scheduler);
+    assert_eq!(other.tokens(), answer(&prompt(1, 20), 40, BULK));
+    assert_eq!(asked.tokens(), answer_with(|_| 7, &prompt(2, 20), 40, BULK));
+    let steps = scheduler.model.steps.iter();
+    let rows: Vec<usize> = steps.flatten().filter(|run| !run.3).map(|run| run.2).collect();
+    assert_eq!(
+        rows.iter().filter(|&&rows| rows == 8).count(),
+        4,
+        "8 tokens a step, the last 8 are not read"
+    );
+    assert!(rows.iter().all(|rows| [1, 8].contains(rows)));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     /// Whatever runs beside it, whatever is kept, and however little memory there is: the same answer.
     #[test]
     fn an_answer_depends_on_its_request_alone(
-        requests in prop::collection::vec((0_usize..60, 0_u32..3, 0_usize..70, 1_usize..60, 0_usize..8), 1..12),
+        requests in prop::collection::vec(
+            (0_usize..60, 0_u32..3, 0_usize..70, 1_usize..60, 0_usize..8, any::<bool>()),
+            1..12,
+        ),
         streams in 1_usize..5,
         page in 1_usize..20,
         spare in 0_usize..30,
@@ -404,9 +425,10 @@ proptest! {
         let largest = requests.iter().map(|r| r.0 + r.2 + 1 + r.3).max().unwrap_or(1);
         let mut scheduler = script(streams, page, largest.div_ceil(page) + spare, bulk);
         let mut open = Vec::new();
-        for (shared, seed, own, limit, turns) in requests {
+        for (shared, seed, own, limit, turns, is_some_certain) in requests {
             let prompt = [prompt(7, shared), prompt(seed, own + 1)].concat();
-            open.push((ask(&mut scheduler, &prompt, limit), prompt, limit));
+            let certain = if is_some_certain { some } else { |_| 0 };
+            open.push((ask_with(certain, &mut scheduler, &prompt, limit), prompt, limit, certain));
             for _ in 0..turns {
                 scheduler.turn();
                 check(&scheduler);
@@ -416,8 +438,8 @@ proptest! {
             }
         }
         finish(&mut scheduler);
-        for (asked, prompt, limit) in open {
-            prop_assert_eq!(asked.tokens(), answer(&prompt, limit, bulk));
+        for (asked, prompt, limit, certain) in open {
+            prop_assert_eq!(asked.tokens(), answer_with(certain, &prompt, limit, bulk));
         }
     }
 }

@@ -3,9 +3,11 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 
-use aurora_chat::ChatRequest;
+use aurora_chat::{ChatRequest, RequestError};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+use crate::constraint::Mask;
 
 /// The sampling of a request that says nothing about it. SmolLM2's authors recommend temperature 0.2 and top_p 0.9 (model
 /// card, "How to use"), for answers of 50 tokens; longer ones then soon repeat themselves for ever. With these settings
@@ -14,10 +16,41 @@ const DEFAULT: Settings = Settings {
     temperature: 0.7,
     top_p: 0.9,
     top_k: 0,
+    min_p: 0.0,
     repetition: 1.1,
 };
 /// How far back the repetition penalty looks, in tokens of the answer.
 const REPETITION_WINDOW: usize = 64;
+
+/// Fields that OpenAI's reference does not have and other servers do, with their bounds.
+const MIN_P: (&str, f32, f32) = ("min_p", 0.0, 1.0);
+const REPETITION: (&str, f32, f32) = ("repetition_penalty", 0.01, 10.0);
+
+/// Checks the fields of sampling that are not part of a request's own.
+///
+/// # Errors
+/// If one is no number, or out of its bounds.
+pub(crate) fn check_extra(request: &ChatRequest) -> Result<(), RequestError> {
+    for field in [MIN_P, REPETITION] {
+        let (name, least, most) = field;
+        let given = request.extra.get(name).filter(|value| !value.is_null());
+        if given.is_some() && extra(request, field).is_none() {
+            let message = format!("{name}: expected a number from {least} to {most}");
+            return Err(RequestError::new(message, Some(name.to_owned()), None));
+        }
+    }
+    Ok(())
+}
+
+/// A field's number, if it is within its bounds.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the loss of precision is what the sampler's type asks for"
+)]
+fn extra(request: &ChatRequest, (name, least, most): (&str, f32, f32)) -> Option<f32> {
+    let number = request.extra.get(name)?.as_f64()? as f32;
+    (least..=most).contains(&number).then_some(number)
+}
 
 /// Temperature and what may be drawn from.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +59,8 @@ struct Settings {
     top_p: f32,
     /// 0: all.
     top_k: usize,
+    /// Tokens less likely than this part of the likeliest one are not drawn; 0 is off.
+    min_p: f32,
     /// Logits of recent tokens are divided by this where positive, else multiplied (Keskar et al., 2019); 1 is off.
     repetition: f32,
 }
@@ -34,16 +69,24 @@ impl Settings {
     /// What a request asks for. One that sets anything about sampling gets exactly what it asks, with the values of the
     /// API reference for the rest.
     fn of(request: &ChatRequest) -> Self {
-        let penalty = request.presence_penalty.or(request.frequency_penalty);
-        let set = request.temperature.or(request.top_p).or(penalty).is_some() || request.top_k.is_some();
-        if !set {
+        let (min_p, repetition) = (extra(request, MIN_P), extra(request, REPETITION));
+        let decimals = [
+            request.temperature,
+            request.top_p,
+            request.presence_penalty,
+            request.frequency_penalty,
+            min_p,
+            repetition,
+        ];
+        if request.top_k.is_none() && decimals.iter().all(Option::is_none) {
             return DEFAULT;
         }
         Self {
             temperature: request.temperature.unwrap_or(1.0),
             top_p: request.top_p.unwrap_or(1.0),
             top_k: request.top_k.unwrap_or(0) as usize,
-            repetition: 1.0,
+            min_p: min_p.unwrap_or(0.0),
+            repetition: repetition.unwrap_or(1.0),
         }
     }
 }
@@ -85,8 +128,15 @@ impl Sampler {
         }
     }
 
-    /// Chooses a token. `logits` are changed by biases and penalties.
-    pub(crate) fn sample(&mut self, logits: &mut [f32]) -> u32 {
+    /// Chooses a token, one of those in `mask` if there is one. `logits` are changed by biases, penalties and the mask.
+    ///
+    /// Where a mask leaves but one token, nothing is drawn: an answer is the same whether what is certain is asked for
+    /// here or only [noted](Self::note).
+    pub(crate) fn sample(&mut self, logits: &mut [f32], mask: Option<&Mask>) -> u32 {
+        if let Some(only) = mask.and_then(only) {
+            self.note(only);
+            return only;
+        }
         for &(id, bias) in &self.bias {
             if let Some(logit) = logits.get_mut(id) {
                 *logit += bias;
@@ -100,6 +150,9 @@ impl Sampler {
         if self.settings.repetition != 1.0 {
             self.discourage_recent(logits);
         }
+        if let Some(mask) = mask {
+            forbid_others(logits, mask);
+        }
         let Settings {
             temperature,
             top_p,
@@ -108,12 +161,17 @@ impl Sampler {
         } = self.settings;
         let greedy = temperature == 0.0 || top_p == 0.0 || top_k == 1;
         let token = if greedy { best(logits) } else { self.draw(logits) };
+        self.note(token);
+        token
+    }
+
+    /// Takes a token that was chosen otherwise as one of the answer's.
+    pub(crate) fn note(&mut self, token: u32) {
         *self.counts.entry(token).or_insert(0.0) += 1.0;
         if self.recent.len() == REPETITION_WINDOW {
             self.recent.pop_front();
         }
         self.recent.push_back(token);
-        token
     }
 
     /// Applies the repetition penalty, once to each recent token.
@@ -137,6 +195,7 @@ impl Sampler {
             temperature,
             top_p,
             top_k,
+            min_p,
             ..
         } = self.settings;
         let largest = logits[best(logits) as usize];
@@ -166,7 +225,7 @@ impl Sampler {
             clippy::cast_precision_loss,
             reason = "a vocabulary has less than 2^24 tokens"
         )]
-        let floor = (1.0 - top_p) * total / candidates.len() as f32;
+        let floor = ((1.0 - top_p) * total / candidates.len() as f32).max(min_p);
         candidates.retain(|(weight, _)| *weight >= floor && *weight > 0.0);
         candidates.sort_unstable_by(order);
         let mut nucleus = 0.0;
@@ -192,6 +251,21 @@ impl Sampler {
             }
         }
         candidates.last().map_or(0, |&(_, id)| id)
+    }
+}
+
+/// The only token of a mask, if it has but one.
+fn only(mask: &Mask) -> Option<u32> {
+    let first = mask.first_bit_set()?;
+    (mask.num_set() == 1).then(|| u32::try_from(first).ok())?
+}
+
+/// Makes what is not in the mask impossible.
+fn forbid_others(logits: &mut [f32], mask: &Mask) {
+    for (index, logit) in logits.iter_mut().enumerate() {
+        if index >= mask.len() || !mask.get(index) {
+            *logit = f32::NEG_INFINITY;
+        }
     }
 }
 
@@ -226,7 +300,9 @@ mod tests {
 
     fn draws(request: &ChatRequest, logits: &[f32], n: usize) -> Vec<u32> {
         let mut sampler = Sampler::new(request);
-        (0..n).map(|_| sampler.sample(&mut logits.to_vec())).collect()
+        (0..n)
+            .map(|_| sampler.sample(&mut logits.to_vec(), None))
+            .collect()
     }
 
     #[test]
@@ -331,5 +407,48 @@ mod tests {
             ..request()
         };
         assert_eq!(draws(&frequency, &[2.5, 3.0], 4), [1, 0, 1, 0]);
+    }
+
+    #[test]
+    fn min_p_leaves_out_what_is_much_less_likely() {
+        let mut asked = request();
+        asked.extra.insert("min_p".to_owned(), serde_json::json!(0.3));
+        let logits: Vec<f32> = [8.0_f32, 4.0, 2.0, 1.0].iter().map(|w| w.ln()).collect();
+        let drawn = draws(&asked, &logits, 2000);
+        assert_eq!(drawn.iter().max(), Some(&1));
+        for (name, value) in [("min_p", 2.0), ("repetition_penalty", 0.0)] {
+            let mut wrong = request();
+            wrong.extra.insert(name.to_owned(), serde_json::json!(value));
+            assert_eq!(check_extra(&wrong).unwrap_err().param.as_deref(), Some(name));
+        }
+    }
+
+    #[test]
+    fn a_mask_holds_whatever_bias_there_is() {
+        let mut biased = request();
+        biased.logit_bias.insert(0, 100.0);
+        let mut mask = Mask::alloc(5);
+        mask.allow_token(2);
+        mask.allow_token(4);
+        let mut sampler = Sampler::new(&biased);
+        let drawn: Vec<u32> = (0..200)
+            .map(|_| sampler.sample(&mut [9.0, 8.0, 1.0, 7.0, 1.0, 9.0], Some(&mask)))
+            .collect();
+        assert!(drawn.iter().all(|id| [2, 4].contains(id)) && drawn.contains(&2) && drawn.contains(&4));
+    }
+
+    #[test]
+    fn what_is_certain_draws_nothing() {
+        let mut only = Mask::alloc(4);
+        only.allow_token(3);
+        let (mut asked, mut noted) = (Sampler::new(&request()), Sampler::new(&request()));
+        for _ in 0..20 {
+            assert_eq!(asked.sample(&mut [0.0; 4], Some(&only)), 3);
+            noted.note(3);
+            assert_eq!(
+                asked.sample(&mut [0.0; 4], None),
+                noted.sample(&mut [0.0; 4], None)
+            );
+        }
     }
 }

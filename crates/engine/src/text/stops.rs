@@ -50,6 +50,11 @@ impl Stops {
         false
     }
 
+    /// How many bytes are held back.
+    pub(crate) fn held(&self) -> usize {
+        self.held.len()
+    }
+
     /// The end: gives out what was held back.
     pub(crate) fn finish(&mut self, out: &mut String) {
         out.push_str(&self.held);

@@ -5,6 +5,10 @@
 //! into it, a character that occurs nowhere in the messages or the template; what is then still spelled right was
 //! written by the template itself. The markers are taken out again before the text is tokenised.
 
+mod json;
+mod messages;
+mod plain;
+
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Error as TemplateError, ErrorKind as TemplateErrorKind, Value, context};
 
@@ -15,6 +19,7 @@ use super::thoughts::Thoughts;
 use super::tokenizer::Tokenizer;
 use crate::error::{Error, ErrorKind, Result, unsupported};
 use crate::gguf::Gguf;
+use crate::tools::Syntax;
 
 /// Template instructions one rendering may take: a template that loops for ever is an error, not a hang.
 const FUEL: u64 = 20_000_000;
@@ -34,6 +39,10 @@ pub(crate) struct Template {
     source: String,
     bos: String,
     eos: String,
+    /// Whether it shows tools to the model.
+    knows_tools: bool,
+    /// How it writes calls, if that is known.
+    syntax: Option<Syntax>,
 }
 
 impl Template {
@@ -79,18 +88,33 @@ impl Template {
                 Err(TemplateError::new(TemplateErrorKind::InvalidOperation, message))
             },
         );
+        environment.add_filter("tojson", json::tojson);
         environment.add_template_owned("chat", source.to_owned())?;
+        let variables = environment.get_template("chat")?.undeclared_variables(false);
+        let knows_tools = variables.contains("tools");
         Ok(Self {
             environment,
+            knows_tools,
+            syntax: Syntax::of_template(source).filter(|_| knows_tools),
             source: source.to_owned(),
             bos,
             eos,
         })
     }
 
+    /// Whether the template shows tools to the model; one that does not gets them told in words.
+    pub(crate) fn knows_tools(&self) -> bool {
+        self.knows_tools
+    }
+
+    /// How the model writes calls, if its template shows a way that is known.
+    pub(crate) fn syntax(&self) -> Option<Syntax> {
+        self.syntax
+    }
+
     /// The prompt of a conversation: special tokens where the template wrote them, plain text everywhere else. With
     /// `add_generation_prompt` they end where the model's answer begins or, if the conversation [goes on](begun) with an
-    /// answer, where that stops.
+    /// answer, where that stops. The request's tools are told with `with_tools` only.
     ///
     /// # Errors
     /// If a message holds what the model cannot read, or the template refuses the conversation.
@@ -99,8 +123,9 @@ impl Template {
         request: &ChatRequest,
         tokenizer: &Tokenizer,
         add_generation_prompt: bool,
+        with_tools: bool,
     ) -> Result<Prompt, RequestError> {
-        let (text, marker, thoughts) = self.render(request, tokenizer, add_generation_prompt)?;
+        let (text, marker, thoughts) = self.render(request, tokenizer, add_generation_prompt, with_tools)?;
         let mut tokens = tokenizer.encode_marked(&text, marker);
         tokenizer.add_bos(&mut tokens);
         Ok(Prompt { tokens, thoughts })
@@ -112,6 +137,7 @@ impl Template {
         request: &ChatRequest,
         tokenizer: &Tokenizer,
         add_generation_prompt: bool,
+        with_tools: bool,
     ) -> Result<(String, char, Thoughts), RequestError> {
         let begun = if add_generation_prompt {
             begun(request)?
@@ -119,28 +145,38 @@ impl Template {
             None
         };
         let said = &request.messages[..request.messages.len() - usize::from(begun.is_some())];
-        let texts: Vec<String> = said
-            .iter()
-            .enumerate()
-            .map(|(i, message)| text_of(i, message))
-            .collect::<Result<_, _>>()?;
+        let mut turns = messages::turns(said)?;
+        if !self.source.contains("tool_calls") {
+            plain::spell(&mut turns);
+        }
+        let shown = with_tools && self.knows_tools;
+        if with_tools && !shown {
+            plain::add(
+                &mut turns,
+                plain::explain(request),
+                self.source.contains("system"),
+            );
+        }
         let begun = begun.map(|message| text_of(said.len(), message)).transpose()?;
-        let marker = self.unused_character(texts.iter().chain(&begun));
-        let message = |(message, text): (&Message, &String)| {
-            // Templates know the older name.
-            let role = if message.role == Role::Developer {
-                Role::System
-            } else {
-                message.role
-            };
-            context! { role => role.as_str(), content => tokenizer.mark(text, marker) }
-        };
-        let messages: Vec<Value> = said.iter().zip(&texts).map(message).collect();
-        let settings = settings(request, |text| tokenizer.mark(text, marker))?;
+        let mut texts: Vec<&str> = Vec::new();
+        turns
+            .iter()
+            .for_each(|turn| turn.each_text(&mut |text| texts.push(text)));
+        request
+            .tools
+            .iter()
+            .filter(|_| shown)
+            .for_each(|tool| messages::each_text(tool, &mut |text| texts.push(text)));
+        texts.extend(begun.as_deref());
+        let marker = self.unused_character(&texts);
+        let mark = |text: &str| tokenizer.mark(text, marker);
+        let messages: Vec<Value> = turns.iter().map(|turn| turn.to_value(&mark)).collect();
+        let settings = settings(request, mark)?;
         let template = self.environment.get_template("chat");
         let rendered = template.and_then(|template| {
             template.render(context! {
                 messages => messages,
+                tools => if shown { messages::tools(request, &mark) } else { Value::UNDEFINED },
                 add_generation_prompt => add_generation_prompt,
                 bos_token => self.bos.as_str(),
                 eos_token => self.eos.as_str(),
@@ -158,14 +194,14 @@ impl Template {
         let mut rendered = rendered.map_err(refused)?;
         let thoughts = Thoughts::of(&self.source, &rendered, begun.as_deref());
         if let Some(begun) = begun {
-            rendered += &tokenizer.mark(&begun, marker);
+            rendered += &mark(&begun);
         }
         Ok((rendered, marker, thoughts))
     }
 
-    /// A character that neither the template nor any message contains: one of the noncharacters, else any other.
-    fn unused_character<'t>(&self, texts: impl Iterator<Item = &'t String> + Clone) -> char {
-        let free = |c: &char| !self.source.contains(*c) && texts.clone().all(|text| !text.contains(*c));
+    /// A character that neither the template nor any text contains: one of the noncharacters, else any other.
+    fn unused_character(&self, texts: &[&str]) -> char {
+        let free = |c: &char| !self.source.contains(*c) && texts.iter().all(|text| !text.contains(*c));
         ('\u{fdd0}'..='\u{fdef}')
             .chain('\u{e000}'..=char::MAX)
             .find(free)
@@ -175,7 +211,7 @@ impl Template {
 
 /// The last message, where the request says that it is the beginning of the answer: `continue_final_message`, as vLLM and
 /// SGLang have it. Their `add_generation_prompt` says nothing more here.
-fn begun(request: &ChatRequest) -> Result<Option<&Message>, RequestError> {
+pub(crate) fn begun(request: &ChatRequest) -> Result<Option<&Message>, RequestError> {
     const FIELD: &str = "continue_final_message";
     let refuse = |what: &str| {
         let message = format!("{FIELD}: {what}");

@@ -60,6 +60,11 @@ impl Thoughts {
         matches!(self.place, Place::Opened | Place::Inside)
     }
 
+    /// How many bytes are held back.
+    pub(crate) fn held(&self) -> usize {
+        self.held.len()
+    }
+
     /// Takes a piece of the answer and gives out what is certain.
     pub(crate) fn push(&mut self, text: &str, mut out: impl FnMut(Delta)) {
         if self.place == Place::Text {

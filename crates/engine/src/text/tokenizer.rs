@@ -4,6 +4,7 @@
 //! special token is read from the file here. [`super::Template`] says which special tokens count.
 
 mod bytes;
+mod said;
 mod vocabulary;
 mod words;
 
@@ -108,7 +109,7 @@ impl Tokenizer {
         self.ends.contains(&id)
     }
 
-    /// The tokens that end an answer.
+    /// The tokens that end an answer; at least one.
     pub(crate) fn ends(&self) -> &[u32] {
         &self.ends
     }

@@ -34,6 +34,11 @@ impl Assembler {
         self.pending.drain(..self.pending.len() - kept);
     }
 
+    /// How many bytes wait for the rest of their character.
+    pub(crate) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
     /// The end: a character that never became whole is one U+FFFD.
     pub(crate) fn finish(&mut self, out: &mut String) {
         if !self.pending.is_empty() {

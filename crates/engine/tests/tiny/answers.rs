@@ -307,7 +307,10 @@ fn what_the_engine_does_not_do_is_refused_by_name() {
         content: Content::Parts(parts),
         ..Message::text(Role::User, "")
     };
-    let with_logprobs = json!({"logprobs": true}).as_object().expect("an object").clone();
+    let with_grammar = json!({"grammar": "root ::= x"})
+        .as_object()
+        .expect("an object")
+        .clone();
     let cases = [
         (
             ChatRequest {
@@ -318,24 +321,10 @@ fn what_the_engine_does_not_do_is_refused_by_name() {
         ),
         (
             ChatRequest {
-                tools: vec![json!({"type": "function"})],
+                extra: with_grammar,
                 ..request("a", 1)
             },
-            "tools",
-        ),
-        (
-            ChatRequest {
-                response_format: Some(json!({"type": "json_object"})),
-                ..request("a", 1)
-            },
-            "response_format",
-        ),
-        (
-            ChatRequest {
-                extra: with_logprobs,
-                ..request("a", 1)
-            },
-            "logprobs",
+            "grammar",
         ),
     ];
     for (request, param) in cases {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use aurora_chat::{ChatRequest, Delta, End, Message, Role, Update, Usage};
+use aurora_chat::{ChatRequest, Delta, End, Message, Role, TokenLogprob, ToolCallDelta, Update, Usage};
 use aurora_local::{Engine, Generation, Options};
 use candle_core::quantized::gguf_file::{self, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
@@ -58,12 +58,16 @@ impl Default for Family {
     }
 }
 
+/// A token that begins a call as text, and one that does so as a control token.
+pub(crate) const TOOL_CALL: u32 = 260;
+pub(crate) const TOOL_CALLS: u32 = 261;
+
 /// What tokens a tiny model has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Vocabulary {
-    /// Two special tokens, a token for each byte, and two merged ones.
+    /// Two special tokens, a token for each byte, two merged ones, and two that begin calls.
     Bytes,
-    /// The same, and every pair of bytes of a few common characters: so the tokens tell where a text was cut into words.
+    /// The same without those of calls, and every pair of bytes of a few common characters: so the tokens tell where a text was cut into words.
     Pairs,
     /// SentencePiece's: bytes, and some pieces of two or three characters with scores.
     SentencePiece,
@@ -149,6 +153,10 @@ pub(crate) fn request(text: &str, max_tokens: u32) -> ChatRequest {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) text: String,
+    /// The fragments of its calls.
+    pub(crate) calls: Vec<ToolCallDelta>,
+    /// What is known of its tokens, and how much text there was with the last of each delta's.
+    pub(crate) likely: Vec<(TokenLogprob, usize)>,
     pub(crate) usage: Usage,
     pub(crate) end: End,
     /// How many updates of each kind came, in order.
@@ -159,6 +167,8 @@ pub(crate) struct Answer {
 pub(crate) fn collect(mut generation: Generation) -> Answer {
     let mut answer = Answer {
         text: String::new(),
+        calls: Vec::new(),
+        likely: Vec::new(),
         usage: Usage::default(),
         end: End::cancelled(),
         starts: 0,
@@ -171,6 +181,14 @@ pub(crate) fn collect(mut generation: Generation) -> Answer {
             Update::Delta(Delta::Text(text)) => {
                 assert!(!text.is_empty());
                 answer.text.push_str(&text);
+            }
+            Update::Delta(Delta::ToolCall(call)) => answer.calls.push(call),
+            Update::Delta(Delta::Logprobs(tokens)) => {
+                assert!(!tokens.is_empty());
+                let before = answer.text.len();
+                answer
+                    .likely
+                    .extend(tokens.into_iter().map(|token| (token, before)));
             }
             Update::Delta(Delta::Usage(usage)) => answer.usage = usage,
             Update::End(end) => {
@@ -272,6 +290,10 @@ impl Vocabulary {
         }
         tokens.extend(merges.iter().map(|merge| merge.replace(' ', "")));
         types.resize(tokens.len(), 1);
+        if self == Self::Bytes {
+            tokens.extend(["<tool_call>".to_owned(), "[TOOL_CALLS]".to_owned()]);
+            types.extend([4, 3]);
+        }
         (tokens, types, merges)
     }
 }

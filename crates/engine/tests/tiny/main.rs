@@ -2,8 +2,13 @@
 //! What it says is nonsense, but it is the same nonsense every time, and everything around the weights is real.
 
 mod answers;
+#[path = "../checker/mod.rs"]
+mod checker;
 mod families;
 mod files;
 mod fixture;
 mod forward;
+mod likely;
+mod structured;
 mod thoughts;
+mod tools;

@@ -58,6 +58,6 @@ pub(crate) fn length(delta: &Delta) -> usize {
     match delta {
         Delta::Text(text) | Delta::Reasoning(text) | Delta::Refusal(text) => text.len(),
         Delta::ToolCall(call) => call.arguments.len(),
-        Delta::Usage(_) | Delta::Finish(_) => 0,
+        Delta::Logprobs(_) | Delta::Usage(_) | Delta::Finish(_) => 0,
     }
 }

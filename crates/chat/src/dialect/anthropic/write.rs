@@ -141,8 +141,8 @@ impl Writer {
             }
             Delta::ToolCall(call) => self.call(call, sink),
             Delta::Usage(usage) => self.usage = Some(*usage),
-            // The end has the finish reason that counts, and what it amounts to.
-            Delta::Finish(_) => {}
+            // The end has the finish reason that counts, and what it amounts to; this API has no log probabilities.
+            Delta::Finish(_) | Delta::Logprobs(_) => {}
         }
         if let Err(failure) = charged {
             self.end(&End::of_failure(failure), sink);
@@ -151,17 +151,13 @@ impl Writer {
 
     /// Counts a delta towards the limit.
     fn charge(&mut self, delta: &Delta) -> Result<(), Failure> {
-        let (text, fresh) = match delta {
-            Delta::Text(text) | Delta::Refusal(text) => (text.len(), !self.continues(&Kind::Text)),
-            Delta::Reasoning(text) => (text.len(), !self.continues(&Kind::Thinking)),
-            Delta::ToolCall(call) => {
-                let len = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-                let text = len(&call.id) + len(&call.name) + call.arguments.len();
-                (text, !self.calls.contains_key(&call.index))
-            }
-            Delta::Usage(_) | Delta::Finish(_) => (0, false),
+        let fresh = match delta {
+            Delta::Text(_) | Delta::Refusal(_) => !self.continues(&Kind::Text),
+            Delta::Reasoning(_) => !self.continues(&Kind::Thinking),
+            Delta::ToolCall(call) => !self.calls.contains_key(&call.index),
+            Delta::Logprobs(_) | Delta::Usage(_) | Delta::Finish(_) => false,
         };
-        let cost = text + if fresh { BLOCK_COST } else { 0 };
+        let cost = delta.weight() + if fresh { BLOCK_COST } else { 0 };
         let bytes = self.bytes.saturating_add(cost);
         if bytes > self.limit {
             let message = format!("the answer is longer than the limit of {} bytes", self.limit);

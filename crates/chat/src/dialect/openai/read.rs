@@ -14,7 +14,9 @@ use super::payload::{Said, number, reasoning, usage};
 use super::repair::mend;
 use super::value::{Unread, parse, too_many};
 use crate::redact::printable;
-use crate::{Conclusion, Delta, Ending, Failure, FailureKind, FinishReason, Notice, Usage, conclude};
+use crate::{
+    Conclusion, Delta, Ending, Failure, FailureKind, FinishReason, Notice, TokenLogprob, Usage, conclude,
+};
 
 /// How much of something that cannot be read is shown, in bytes.
 const EXCERPT_MAX: usize = 200;
@@ -271,6 +273,12 @@ impl Reader {
                 return Err(failure);
             }
         }
+        // Before the text they belong to.
+        let is_repeated = is_whole(chunk) && self.streamed;
+        let logprobs = choice.get("logprobs").map(TokenLogprob::list);
+        if let Some(logprobs) = logprobs.filter(|logprobs| !logprobs.is_empty() && !is_repeated) {
+            out.push(Delta::Logprobs(logprobs));
+        }
         let delta = choice.get("delta").and_then(Value::as_object);
         let message = choice.get("message").and_then(Value::as_object);
         let mut skipped = false;
@@ -278,8 +286,7 @@ impl Reader {
             (Some(delta), _) => skipped = self.read_delta(delta, out)?,
             // A last event may repeat the whole answer as a message; before that, a message is a delta.
             (None, Some(message)) => {
-                let whole = chunk.get("object").and_then(Value::as_str) == Some("chat.completion");
-                if !(whole && self.streamed) {
+                if !is_repeated {
                     skipped = self.read_delta(message, out)?;
                 }
             }
@@ -411,6 +418,11 @@ impl Reader {
         self.unreadable = Some(excerpt);
         Flow::Warning(Notice::Warning { kind, message })
     }
+}
+
+/// Whether an event says that it is a whole answer and no chunk of one.
+fn is_whole(chunk: &Map<String, Value>) -> bool {
+    chunk.get("object").and_then(Value::as_str) == Some("chat.completion")
 }
 
 /// The first answer, the only one that is asked for: the choice whose index is 0 or missing.

@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use crate::{Delta, ToolCallDelta, Transcript, Usage};
+use crate::{Delta, TokenLogprob, ToolCallDelta, Transcript, Usage};
 
 /// Writes one answer.
 ///
@@ -19,6 +19,8 @@ pub struct Writer {
     created: u64,
     include_usage: bool,
     usage: Option<Usage>,
+    /// Those of the text that comes next.
+    logprobs: Vec<TokenLogprob>,
 }
 
 impl Writer {
@@ -32,6 +34,7 @@ impl Writer {
             created,
             include_usage: false,
             usage: None,
+            logprobs: Vec::new(),
         }
     }
 
@@ -58,9 +61,10 @@ impl Writer {
     }
 
     /// Writes the chunk for one delta, if it needs one; returns whether it did. Usage is held back for
-    /// [`Writer::usage`].
+    /// [`Writer::usage`], log probabilities for the chunk that comes next.
     pub fn delta(&mut self, delta: &Delta, out: &mut Vec<u8>) -> bool {
         let call;
+        let mut finish_reason = None;
         let payload = match delta {
             Delta::Text(text) => Payload {
                 content: Some(text),
@@ -85,16 +89,22 @@ impl Writer {
                 self.usage = Some(*usage);
                 return false;
             }
+            Delta::Logprobs(tokens) => {
+                self.logprobs.extend_from_slice(tokens);
+                return false;
+            }
             Delta::Finish(reason) => {
-                let choice = Choice {
-                    finish_reason: Some(reason.as_str()),
-                    ..Choice::of(Payload::default())
-                };
-                self.chunk(&[choice], None, out);
-                return true;
+                finish_reason = Some(reason.as_str());
+                Payload::default()
             }
         };
-        self.chunk(&[Choice::of(payload)], None, out);
+        let tokens = std::mem::take(&mut self.logprobs);
+        let choice = Choice {
+            finish_reason,
+            logprobs: WireLogprobs::of(&tokens),
+            ..Choice::of(payload)
+        };
+        self.chunk(&[choice], None, out);
         true
     }
 
@@ -128,7 +138,7 @@ impl Writer {
         let choice = WholeChoice {
             index: 0,
             message,
-            logprobs: None,
+            logprobs: WireLogprobs::of(&answer.logprobs),
             finish_reason: finish.as_ref().map(crate::FinishReason::as_str),
         };
         let whole = Whole {
@@ -176,7 +186,7 @@ struct Chunk<'a> {
 struct Choice<'a> {
     index: u32,
     delta: Payload<'a>,
-    logprobs: Option<()>,
+    logprobs: Option<WireLogprobs<'a>>,
     finish_reason: Option<&'a str>,
 }
 
@@ -188,6 +198,22 @@ impl<'a> Choice<'a> {
             logprobs: None,
             finish_reason: None,
         }
+    }
+}
+
+#[derive(Serialize)]
+struct WireLogprobs<'a> {
+    content: &'a [TokenLogprob],
+    refusal: Option<()>,
+}
+
+impl<'a> WireLogprobs<'a> {
+    /// `null` where there are none.
+    fn of(content: &'a [TokenLogprob]) -> Option<Self> {
+        (!content.is_empty()).then_some(Self {
+            content,
+            refusal: None,
+        })
     }
 }
 
@@ -252,7 +278,7 @@ struct Whole<'a> {
 struct WholeChoice<'a> {
     index: u32,
     message: Message<'a>,
-    logprobs: Option<()>,
+    logprobs: Option<WireLogprobs<'a>>,
     finish_reason: Option<&'a str>,
 }
 

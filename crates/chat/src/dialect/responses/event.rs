@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::item::{Item, Part, TextKind};
 use super::object::Object;
+use crate::TokenLogprob;
 use crate::dialect::openai::ErrorBody;
 
 /// One event of a response's stream.
@@ -72,9 +73,9 @@ pub(super) struct Piece<'a> {
     refusal: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     arguments: Option<&'a str>,
-    /// Never any, but the reference has the list in every event about output text.
+    /// The reference has the list in every event about output text, be it empty.
     #[serde(skip_serializing_if = "Option::is_none")]
-    logprobs: Option<[(); 0]>,
+    logprobs: Option<&'a [TokenLogprob]>,
 }
 
 #[derive(Serialize)]
@@ -155,11 +156,11 @@ impl<'a> Piece<'a> {
         Self { part, ..self }
     }
 
-    /// With the next piece of a text of this kind.
-    pub(super) fn with_delta(self, kind: TextKind, delta: &'a str) -> Self {
+    /// With the next piece of a text of this kind, and what is known of its tokens.
+    pub(super) fn with_delta(self, kind: TextKind, delta: &'a str, logprobs: &'a [TokenLogprob]) -> Self {
         Self {
             delta: Some(delta),
-            logprobs: (kind == TextKind::Output).then_some([]),
+            logprobs: (kind == TextKind::Output).then_some(logprobs),
             ..self
         }
     }
@@ -170,7 +171,7 @@ impl<'a> Piece<'a> {
         match part.kind {
             TextKind::Output => Self {
                 text,
-                logprobs: Some([]),
+                logprobs: Some(&part.logprobs),
                 ..self
             },
             TextKind::Reasoning => Self { text, ..self },

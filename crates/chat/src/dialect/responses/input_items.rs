@@ -139,7 +139,8 @@ fn input_text(text: &str) -> Value {
 fn text_part(kind: TextKind, text: &str) -> Value {
     json!(TextPart {
         kind,
-        text: text.to_owned()
+        text: text.to_owned(),
+        logprobs: Vec::new(),
     })
 }
 

@@ -2,6 +2,8 @@
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
+use crate::TokenLogprob;
+
 /// One output item.
 #[derive(Clone, Debug, serde::Serialize)]
 pub(super) struct Item {
@@ -45,6 +47,8 @@ pub(super) enum ItemBody {
 pub(super) struct Part {
     pub(super) kind: TextKind,
     pub(super) text: String,
+    /// Of output text only, and only where they were asked for.
+    pub(super) logprobs: Vec<TokenLogprob>,
 }
 
 /// The kinds of text, each with its own part and events.
@@ -121,7 +125,7 @@ impl Serialize for Part {
             TextKind::Output => {
                 part.serialize_field("type", "output_text")?;
                 part.serialize_field("annotations", &[(); 0])?;
-                part.serialize_field("logprobs", &[(); 0])?;
+                part.serialize_field("logprobs", &self.logprobs)?;
                 part.serialize_field("text", &self.text)?;
             }
             TextKind::Refusal => {

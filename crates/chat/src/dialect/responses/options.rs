@@ -22,6 +22,9 @@ const INCLUDE_NOTHING: [&str; 6] = [
     "code_interpreter_call.outputs",
 ];
 
+/// What asks for the log probabilities of the answer's text.
+pub(super) const INCLUDE_LOGPROBS: &str = "message.output_text.logprobs";
+
 const METADATA_MAX: usize = 16;
 const METADATA_KEY_MAX: usize = 64;
 const METADATA_VALUE_MAX: usize = 512;
@@ -150,17 +153,22 @@ pub(super) fn reasoning(reasoning: &Value) -> Result<Option<String>, RequestErro
     Ok(effort)
 }
 
-/// `include`: nothing that an answer of ours could have.
-pub(super) fn include(include: &[Value]) -> Result<(), RequestError> {
+/// `include`: whether log probabilities are wanted, the only one of these that an answer of ours can have.
+pub(super) fn include(include: &[Value]) -> Result<bool, RequestError> {
+    let mut logprobs = false;
     for (index, word) in include.iter().enumerate() {
         let path = format!("include[{index}]");
         match word {
+            Value::String(word) if word == INCLUDE_LOGPROBS => logprobs = true,
             Value::String(word) if INCLUDE_NOTHING.contains(&word.as_str()) => {}
-            Value::String(word) => return Err(wrong_value(&path, word, &INCLUDE_NOTHING)),
+            Value::String(word) => {
+                let allowed = [[INCLUDE_LOGPROBS].as_slice(), &INCLUDE_NOTHING].concat();
+                return Err(wrong_value(&path, word, &allowed));
+            }
             other => return Err(wrong_type(&path, "a string", other)),
         }
     }
-    Ok(())
+    Ok(logprobs)
 }
 
 /// `stream_options`: events are not padded with random characters.

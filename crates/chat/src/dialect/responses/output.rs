@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::event::{Body, Pen, Piece};
 use super::item::{Item, ItemBody, ItemStatus, Part, TextKind};
-use crate::{Delta, Failure, FailureKind, Limit, ToolCallDelta};
+use crate::{Delta, Failure, FailureKind, Limit, TokenLogprob, ToolCallDelta};
 
 /// What an item or a part counts for besides its text, so that an answer of many small ones meets the limit too.
 const ITEM_COST: usize = 256;
@@ -22,6 +22,8 @@ pub(super) struct Output {
     calls: BTreeMap<u32, usize>,
     /// The item that was added to last.
     current: Option<usize>,
+    /// Those of the output text that comes next.
+    logprobs: Vec<TokenLogprob>,
     bytes: usize,
     /// In bytes.
     pub(super) limit: usize,
@@ -34,6 +36,7 @@ impl Output {
             items: Vec::new(),
             calls: BTreeMap::new(),
             current: None,
+            logprobs: Vec::new(),
             bytes: 0,
             limit,
         }
@@ -54,6 +57,7 @@ impl Output {
             Delta::Reasoning(text) => self.text(TextKind::Reasoning, text, pen),
             Delta::Refusal(text) => self.text(TextKind::Refusal, text, pen),
             Delta::ToolCall(call) => self.call(call, pen),
+            Delta::Logprobs(tokens) => self.logprobs.extend_from_slice(tokens),
             Delta::Usage(_) | Delta::Finish(_) => {}
         }
         Ok(())
@@ -85,18 +89,14 @@ impl Output {
 
     /// Counts a delta towards the limit.
     fn charge(&mut self, delta: &Delta) -> Result<(), Failure> {
-        let (text, fresh) = match delta {
-            Delta::Text(text) => (text.len(), !self.continues(TextKind::Output)),
-            Delta::Reasoning(text) => (text.len(), !self.continues(TextKind::Reasoning)),
-            Delta::Refusal(text) => (text.len(), !self.continues(TextKind::Refusal)),
-            Delta::ToolCall(call) => {
-                let len = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-                let text = len(&call.id) + len(&call.name) + call.arguments.len();
-                (text, !self.calls.contains_key(&call.index))
-            }
-            Delta::Usage(_) | Delta::Finish(_) => (0, false),
+        let fresh = match delta {
+            Delta::Text(_) => !self.continues(TextKind::Output),
+            Delta::Reasoning(_) => !self.continues(TextKind::Reasoning),
+            Delta::Refusal(_) => !self.continues(TextKind::Refusal),
+            Delta::ToolCall(call) => !self.calls.contains_key(&call.index),
+            Delta::Logprobs(_) | Delta::Usage(_) | Delta::Finish(_) => false,
         };
-        let cost = text + if fresh { ITEM_COST } else { 0 };
+        let cost = delta.weight() + if fresh { ITEM_COST } else { 0 };
         let bytes = self.bytes.saturating_add(cost);
         if bytes > self.limit {
             let message = format!("the answer is longer than the limit of {} bytes", self.limit);
@@ -125,13 +125,19 @@ impl Output {
             self.close_part(place, pen);
             self.add_part(place, kind, pen);
         }
+        let fresh = if kind == TextKind::Output {
+            std::mem::take(&mut self.logprobs)
+        } else {
+            Vec::new()
+        };
         if let Some(part) = self.items[place]
             .parts_of(kind)
             .and_then(|parts| parts.last_mut())
         {
             part.text.push_str(text);
+            part.logprobs.extend_from_slice(&fresh);
         }
-        let piece = Piece::of_last_part(place, &self.items[place]).with_delta(kind, text);
+        let piece = Piece::of_last_part(place, &self.items[place]).with_delta(kind, text, &fresh);
         pen.emit(kind.delta_event(), &Body::Piece(piece));
     }
 
@@ -192,6 +198,7 @@ impl Output {
             parts.push(Part {
                 kind,
                 text: String::new(),
+                logprobs: Vec::new(),
             });
         }
         self.emit_part("response.content_part.added", place, pen);

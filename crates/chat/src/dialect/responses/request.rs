@@ -30,7 +30,10 @@ const UNSUPPORTED: [(&str, &str); 8] = [
         "This server keeps no conversations; send the conversation's items in 'input'.",
     ),
     ("image", "Images are passed to the model as they are."),
-    ("logprobs", "This API reports no log probabilities here."),
+    (
+        "logprobs",
+        "In the Responses API, log probabilities are asked for with 'message.output_text.logprobs' in 'include'.",
+    ),
     ("moderation", "This server does not moderate."),
     (
         "prompt",
@@ -79,6 +82,7 @@ impl Request {
             return Err(only_with("background", "store"));
         }
         refuse_values(&mut fields)?;
+        settings.top_logprobs = translate_logprobs(&mut fields)?;
         let messages = take_messages(&mut fields, settings.instructions.as_deref())?;
         translate_options(&mut fields, &mut settings)?;
         let chat = ChatRequest::from_fields(fields, messages).map_err(rename)?;
@@ -132,13 +136,6 @@ fn refuse_values(fields: &mut Fields) -> Result<(), RequestError> {
     {
         return Err(wrong_value("truncation", &truncation, &["disabled"]));
     }
-    if take_integer(fields, "top_logprobs", 0, TOP_LOGPROBS_MAX)?.is_some_and(|count| count > 0) {
-        let why = "This API reports no log probabilities here.";
-        return Err(options::unsupported("top_logprobs", why));
-    }
-    if let Some(include) = take_array(fields, "", "include")? {
-        options::include(&include)?;
-    }
     if let Some(stream_options) = take(fields, "stream_options") {
         options::stream_options(&stream_options)?;
         if fields.get("stream") != Some(&Value::Bool(true)) {
@@ -146,6 +143,24 @@ fn refuse_values(fields: &mut Fields) -> Result<(), RequestError> {
         }
     }
     Ok(())
+}
+
+/// Puts a chat's fields about log probabilities in the place of those here; returns how many alternatives are wanted, if
+/// that was said.
+fn translate_logprobs(fields: &mut Fields) -> Result<Option<u32>, RequestError> {
+    let count = take_integer(fields, "top_logprobs", 0, TOP_LOGPROBS_MAX)?;
+    let include = take_array(fields, "", "include")?.unwrap_or_default();
+    if options::include(&include)? {
+        fields.insert("logprobs".to_owned(), Value::Bool(true));
+        insert_some(fields, "top_logprobs", count.map(Value::from));
+    } else if count.is_some_and(|count| count > 0) {
+        let why = format!(
+            "It is only allowed with '{}' in 'include'.",
+            options::INCLUDE_LOGPROBS
+        );
+        return Err(options::unsupported("top_logprobs", &why));
+    }
+    Ok(count.and_then(|count| u32::try_from(count).ok()))
 }
 
 fn take_messages(fields: &mut Fields, instructions: Option<&str>) -> Result<Vec<Message>, RequestError> {

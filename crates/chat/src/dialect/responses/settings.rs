@@ -47,6 +47,9 @@ pub struct Settings {
     pub tool_choice: Value,
     /// As given.
     pub tools: Vec<Value>,
+    /// How many alternatives to each token were asked for, 0 to 20.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_logprobs: Option<u32>,
     /// Nucleus sampling, 0 to 1.
     pub top_p: Option<f32>,
     /// Always `disabled`: an input that is too long is refused.
@@ -75,6 +78,7 @@ impl Default for Settings {
             text: json!({"format": {"type": "text"}}),
             tool_choice: Value::from("auto"),
             tools: Vec::new(),
+            top_logprobs: None,
             top_p: None,
             truncation: "disabled".to_owned(),
             user: None,

@@ -73,7 +73,9 @@ impl Audience for Turn {
                 Update::Delta(Delta::Text(_) | Delta::Refusal(_) | Delta::ToolCall(_)) | Update::End(_) => {
                     self.thought(elapsed);
                 }
-                Update::Delta(Delta::Usage(_) | Delta::Finish(_)) | Update::Start(_) | Update::Notice(_) => {}
+                Update::Delta(Delta::Logprobs(_) | Delta::Usage(_) | Delta::Finish(_))
+                | Update::Start(_)
+                | Update::Notice(_) => {}
             }
         }
         self.printer.update(elapsed, update)

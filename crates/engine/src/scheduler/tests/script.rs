@@ -147,15 +147,33 @@ fn next(held: &[Fed]) -> u32 {
 
 /// The answer to a prompt when nothing else runs and nothing is kept.
 pub(super) fn answer(prompt: &[u32], limit: usize, bulk: usize) -> Vec<u32> {
+    answer_with(|_| 0, prompt, limit, bulk)
+}
+
+/// How many tokens are certain after one, for requests of which some are: none, a few, or more than a step takes at once.
+pub(super) fn some(token: u32) -> u32 {
+    if token.is_multiple_of(3) { token % 40 } else { 0 }
+}
+
+/// The same where after each token that is chosen so many are certain.
+pub(super) fn answer_with(certain: fn(u32) -> u32, prompt: &[u32], limit: usize, bulk: usize) -> Vec<u32> {
     let many = prompt.len() >= bulk;
     let mut held: Vec<Fed> = prompt.iter().map(|&token| (token, many)).collect();
     let mut answer = Vec::new();
     while answer.len() < limit {
         let token = next(&held);
-        answer.push(token);
-        held.push((token, false));
+        for token in follow(certain, token) {
+            answer.push(token);
+            held.push((token, false));
+        }
     }
+    answer.truncate(limit);
     answer
+}
+
+/// A token that was chosen, and what has to follow it.
+fn follow(certain: fn(u32) -> u32, token: u32) -> impl Iterator<Item = u32> {
+    (0..=certain(token)).map(move |n| (token + n) % VOCABULARY as u32)
 }
 
 /// What a request got.
@@ -201,6 +219,7 @@ impl Asked {
 struct Limited {
     asked: Asked,
     limit: usize,
+    certain: fn(u32) -> u32,
 }
 
 impl Sink for Limited {
@@ -213,16 +232,17 @@ impl Sink for Limited {
         assert_eq!(before, NEVER, "it is said once");
     }
 
-    fn advance(&mut self, logits: &mut [f32]) -> Progress {
+    fn advance(&mut self, logits: &mut [f32], next: &mut Vec<u32>) -> Progress {
         assert!(self.asked.taken_over().is_some(), "it is said first");
-        let token = crate::text::best(logits);
         let mut tokens = self.asked.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.push(token);
-        if tokens.len() == self.limit {
-            Progress::Finished
-        } else {
-            Progress::Next(token)
+        for token in follow(self.certain, crate::text::best(logits)) {
+            tokens.push(token);
+            if tokens.len() == self.limit {
+                return Progress::Finished;
+            }
+            next.push(token);
         }
+        Progress::Next
     }
 
     fn fail(&mut self, _: &Error) {
@@ -232,6 +252,16 @@ impl Sink for Limited {
 
 /// Asks for an answer of `limit` tokens.
 pub(super) fn ask(scheduler: &mut Scheduler<Script>, prompt: &[u32], limit: usize) -> Asked {
+    ask_with(|_| 0, scheduler, prompt, limit)
+}
+
+/// The same where after each token that is chosen so many are certain.
+pub(super) fn ask_with(
+    certain: fn(u32) -> u32,
+    scheduler: &mut Scheduler<Script>,
+    prompt: &[u32],
+    limit: usize,
+) -> Asked {
     let asked = Asked::default();
     scheduler.push(Job {
         prompt: prompt.to_vec(),
@@ -239,6 +269,7 @@ pub(super) fn ask(scheduler: &mut Scheduler<Script>, prompt: &[u32], limit: usiz
         sink: Box::new(Limited {
             asked: asked.clone(),
             limit,
+            certain,
         }),
     });
     asked

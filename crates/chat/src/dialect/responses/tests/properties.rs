@@ -127,7 +127,7 @@ fn halves(update: &Update, cut: prop::sample::Index) -> Vec<Update> {
                 call(whole.index, "", "", &right),
             ]
         }
-        Delta::Usage(_) | Delta::Finish(_) => vec![update.clone()],
+        Delta::Logprobs(_) | Delta::Usage(_) | Delta::Finish(_) => vec![update.clone()],
     }
 }
 
