@@ -65,9 +65,11 @@ pub(crate) const TOOL_CALLS: u32 = 261;
 /// What tokens a tiny model has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Vocabulary {
-    /// Two special tokens, a token for each byte, two merged ones, and two that begin calls.
+    /// Two special tokens, a token for each byte, and two merged ones.
     Bytes,
-    /// The same without those of calls, and every pair of bytes of a few common characters: so the tokens tell where a text was cut into words.
+    /// The same, and two that begin calls.
+    Calls,
+    /// Those of bytes, and every pair of bytes of a few common characters: so the tokens tell where a text was cut into words.
     Pairs,
     /// SentencePiece's: bytes, and some pieces of two or three characters with scores.
     SentencePiece,
@@ -99,7 +101,11 @@ impl Folder {
 
     /// Writes the tiny model with changed metadata.
     pub(crate) fn model_with(&self, dtype: GgmlDType, change: impl FnOnce(&mut Metadata)) -> PathBuf {
-        self.family("tiny", &Family::default(), dtype, change)
+        let family = Family {
+            vocabulary: Vocabulary::Calls,
+            ..Family::default()
+        };
+        self.family("tiny", &family, dtype, change)
     }
 
     /// Writes a tiny model of some family with changed metadata.
@@ -290,7 +296,7 @@ impl Vocabulary {
         }
         tokens.extend(merges.iter().map(|merge| merge.replace(' ', "")));
         types.resize(tokens.len(), 1);
-        if self == Self::Bytes {
+        if self == Self::Calls {
             tokens.extend(["<tool_call>".to_owned(), "[TOOL_CALLS]".to_owned()]);
             types.extend([4, 3]);
         }

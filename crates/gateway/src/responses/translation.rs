@@ -216,9 +216,9 @@ mod tests {
     fn an_error_that_is_no_event_of_the_response_has_no_number() {
         let mut out = Vec::new();
         translation().error(Refusal::lost("gone").body(), &mut out);
-        let expected = "event: error\ndata: {\"code\":\"stream_interrupted\",\"error\":{\"code\":null,\
-                        \"message\":\"gone\",\"param\":null,\"type\":\"stream_interrupted\"},\"message\":\"gone\",\
-                        \"param\":null,\"type\":\"error\"}\n\n";
+        let expected = "event: error\ndata: {\"type\":\"error\",\"code\":\"stream_interrupted\",\"message\":\"gone\",\
+                        \"param\":null,\"error\":{\"message\":\"gone\",\"type\":\"stream_interrupted\",\"param\":null,\
+                        \"code\":null}}\n\n";
         assert_eq!(text(&out), expected);
     }
 
