@@ -1,7 +1,6 @@
 //! Log probabilities of an answer's tokens, as the chat completions API has them (`logprobs`, `top_logprobs`).
 
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 /// What one value counts for besides its text, where the size of an answer is limited.
 const COST: usize = 32;
@@ -28,25 +27,6 @@ pub struct Likely {
 }
 
 impl TokenLogprob {
-    /// Reads the list `logprobs.content` of a choice. What is no such value is left out.
-    pub(crate) fn list(logprobs: &Value) -> Vec<Self> {
-        let content = logprobs.get("content").and_then(Value::as_array);
-        content.into_iter().flatten().filter_map(Self::of).collect()
-    }
-
-    fn of(value: &Value) -> Option<Self> {
-        let fields = value.as_object()?;
-        let top = fields.get("top_logprobs").and_then(Value::as_array);
-        Some(Self {
-            chosen: Likely::of(fields)?,
-            top_logprobs: top
-                .into_iter()
-                .flatten()
-                .filter_map(|value| Likely::of(value.as_object()?))
-                .collect(),
-        })
-    }
-
     /// How much of an answer's limit it takes, in bytes.
     pub(crate) fn cost(&self) -> usize {
         self.chosen.cost() + self.top_logprobs.iter().map(Likely::cost).sum::<usize>()
@@ -54,16 +34,6 @@ impl TokenLogprob {
 }
 
 impl Likely {
-    fn of(fields: &Map<String, Value>) -> Option<Self> {
-        let byte = |value: &Value| value.as_u64().and_then(|byte| u8::try_from(byte).ok());
-        let bytes = fields.get("bytes").and_then(Value::as_array);
-        Some(Self {
-            token: fields.get("token")?.as_str()?.to_owned(),
-            logprob: fields.get("logprob")?.as_f64()?,
-            bytes: bytes.and_then(|bytes| bytes.iter().map(byte).collect()),
-        })
-    }
-
     fn cost(&self) -> usize {
         COST + self.token.len() + self.bytes.as_ref().map_or(0, Vec::len)
     }
@@ -73,41 +43,4 @@ impl Likely {
 #[must_use]
 pub fn cost(logprobs: &[TokenLogprob]) -> usize {
     logprobs.iter().map(TokenLogprob::cost).sum()
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn what_is_read_is_written_again() {
-        let content = json!([
-            {"token": "é", "logprob": -0.25, "bytes": [195, 169], "top_logprobs": [
-                {"token": "é", "logprob": -0.25, "bytes": [195, 169]},
-                {"token": "e", "logprob": -9999.0, "bytes": null},
-            ]},
-            {"token": "", "logprob": 0.0, "bytes": null, "top_logprobs": []},
-        ]);
-        let read = TokenLogprob::list(&json!({"content": content}));
-        assert_eq!(serde_json::to_value(&read).unwrap(), content);
-    }
-
-    #[test]
-    fn what_is_no_such_value_is_left_out() {
-        for logprobs in [
-            json!(null),
-            json!({"content": null}),
-            json!({"content": [1, {}, {"token": "a"}]}),
-        ] {
-            assert_eq!(TokenLogprob::list(&logprobs), []);
-        }
-        let half = json!({"content": [{"token": "a", "logprob": -1, "bytes": [300], "top_logprobs": [2]}]});
-        let read = TokenLogprob::list(&half);
-        assert_eq!(
-            (read[0].chosen.bytes.as_ref(), read[0].top_logprobs.len()),
-            (None, 0)
-        );
-    }
 }

@@ -8,6 +8,7 @@
 mod calls;
 mod error;
 mod fast;
+mod likely;
 mod payload;
 mod read;
 mod repair;

@@ -10,13 +10,12 @@ use super::DONE;
 use super::calls::Calls;
 use super::error::{error_event, failure_in_event, failure_of_error_event};
 use super::fast::Fast;
+use super::likely::logprobs;
 use super::payload::{Said, number, reasoning, usage};
 use super::repair::mend;
 use super::value::{Unread, parse, too_many};
 use crate::redact::printable;
-use crate::{
-    Conclusion, Delta, Ending, Failure, FailureKind, FinishReason, Notice, TokenLogprob, Usage, conclude,
-};
+use crate::{Conclusion, Delta, Ending, Failure, FailureKind, FinishReason, Notice, Usage, conclude};
 
 /// How much of something that cannot be read is shown, in bytes.
 const EXCERPT_MAX: usize = 200;
@@ -275,9 +274,13 @@ impl Reader {
         }
         // Before the text they belong to.
         let is_repeated = is_whole(chunk) && self.streamed;
-        let logprobs = choice.get("logprobs").map(TokenLogprob::list);
-        if let Some(logprobs) = logprobs.filter(|logprobs| !logprobs.is_empty() && !is_repeated) {
-            out.push(Delta::Logprobs(logprobs));
+        if let Some(text) = choice.get("logprobs").and_then(Value::as_str)
+            && !is_repeated
+        {
+            let read = logprobs(text)?;
+            if !read.is_empty() {
+                out.push(Delta::Logprobs(read));
+            }
         }
         let delta = choice.get("delta").and_then(Value::as_object);
         let message = choice.get("message").and_then(Value::as_object);

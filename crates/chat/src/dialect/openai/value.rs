@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::{Failure, FailureKind, Limit};
@@ -16,7 +17,10 @@ const UNITS_MAX: u32 = 1 << 18;
 const OBJECT_UNITS: u32 = 16;
 
 /// Fields of a response or of a choice that are not read here. With them an honest answer may have millions of values.
-const PASSED_OVER: [&str; 4] = ["logprobs", "prompt_logprobs", "token_ids", "prompt_token_ids"];
+const PASSED_OVER: [&str; 3] = ["prompt_logprobs", "token_ids", "prompt_token_ids"];
+
+/// A field of a choice with as many values, which is a string here: its JSON text.
+const LEFT_AS_TEXT: &str = "logprobs";
 
 /// How deep choices are: in an array, in a response, in an array of one.
 const CHOICE_DEPTH: u32 = 3;
@@ -134,6 +138,9 @@ impl<'de> Visitor<'de> for Within<'_> {
         while let Some(name) = fields.next_key::<String>()? {
             if self.depth <= CHOICE_DEPTH && PASSED_OVER.contains(&name.as_str()) {
                 fields.next_value::<IgnoredAny>()?;
+            } else if self.depth <= CHOICE_DEPTH && name == LEFT_AS_TEXT {
+                let text = fields.next_value::<&RawValue>()?.get();
+                map.insert(name, Value::from(text));
             } else {
                 map.insert(name, fields.next_value_seed(self.inner())?);
             }
@@ -168,7 +175,7 @@ mod tests {
     fn what_nobody_reads_takes_nothing_but_is_kept_where_it_is_the_callers() {
         let probabilities = format!("[{}0]", "{\"bytes\":[0]},".repeat(1 << 18));
         for text in [
-            format!(r#"{{"choices":[{{"logprobs":{probabilities},"index":0}}]}}"#),
+            format!(r#"{{"choices":[{{"prompt_logprobs":{probabilities},"index":0}}]}}"#),
             format!(r#"[{{"choices":[{{"index":0,"token_ids":{probabilities}}}]}}]"#),
         ] {
             let value = parse(text.as_bytes()).unwrap();
@@ -176,6 +183,11 @@ mod tests {
         }
         let call = r#"{"choices":[{"delta":{"tool_calls":[{"function":{"arguments":{"logprobs":true}}}]}}]}"#;
         assert_eq!(parse(call.as_bytes()).unwrap().to_string(), call);
+        let read_later = format!(r#"{{"choices":[{{"logprobs":{probabilities}}}]}}"#);
+        assert_eq!(
+            parse(read_later.as_bytes()).unwrap()["choices"][0]["logprobs"],
+            probabilities
+        );
     }
 
     fn any_json() -> impl Strategy<Value = Value> {
