@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use super::units;
 use crate::args::EditKeys;
 pub(crate) use server::{Fsync, ServerTable, StoreKind, StreamsTable, listen};
 
+#[cfg(feature = "engine")]
+pub(crate) mod local;
 mod server;
 
 /// The largest configuration file that is read.
@@ -37,6 +40,8 @@ pub(crate) struct File {
     pub(crate) aliases: BTreeMap<String, At<String>>,
     pub(crate) server: ServerTable,
     pub(crate) streams: StreamsTable,
+    #[cfg(feature = "engine")]
+    pub(crate) local: local::LocalTable,
     /// `history.keep`.
     pub(crate) keep_history: Option<At<bool>>,
     /// `chat.edit_keys`.
@@ -138,6 +143,10 @@ impl Walk<'_> {
                 }
                 "server" => file.server = self.server(value),
                 "streams" => file.streams = self.streams(value),
+                #[cfg(feature = "engine")]
+                "local" => file.local = self.local(value),
+                #[cfg(not(feature = "engine"))]
+                "local" => self.mistake("local", value, "this build has no engine for local models"),
                 "history" => file.keep_history = self.history(value),
                 "chat" => file.edit_keys = self.chat(value),
                 other => self.unknown(
@@ -149,6 +158,7 @@ impl Walk<'_> {
                         "aliases",
                         "server",
                         "streams",
+                        "local",
                         "history",
                         "chat",
                     ],
@@ -232,7 +242,7 @@ impl Walk<'_> {
                 "first_event_timeout" => table.first_event_timeout = self.text(&at, value, units::deadline),
                 "idle_timeout" => table.idle_timeout = self.text(&at, value, units::deadline),
                 "total_timeout" => table.total_timeout = self.text(&at, value, units::deadline),
-                "retries" => table.retries = self.retries(&at, value),
+                "retries" => table.retries = self.whole(&at, value, 0..=super::MAX_RETRIES),
                 "max_concurrent" => table.max_concurrent = self.rate(&at, value),
                 "requests_per_minute" => table.requests_per_minute = self.rate(&at, value),
                 "tokens_per_minute" => table.tokens_per_minute = self.rate(&at, value),
@@ -384,22 +394,19 @@ impl Walk<'_> {
         }
     }
 
-    fn retries(&mut self, at: &str, value: &Value<'_>) -> Option<At<u32>> {
+    fn whole(&mut self, at: &str, value: &Value<'_>, range: RangeInclusive<u32>) -> Option<At<u32>> {
         let number = value
             .get_ref()
             .as_integer()
             .and_then(|number| number.as_str().parse().ok());
-        if let Some(number) = number.filter(|number| *number <= super::MAX_RETRIES) {
+        if let Some(number) = number.filter(|number| range.contains(number)) {
             return Some(At {
                 value: number,
                 line: self.line(value.span().start),
             });
         }
-        self.mistake(
-            at,
-            value,
-            &format!("is a whole number from 0 to {}", super::MAX_RETRIES),
-        );
+        let (least, most) = (range.start(), range.end());
+        self.mistake(at, value, &format!("is a whole number from {least} to {most}"));
         None
     }
 

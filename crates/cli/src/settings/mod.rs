@@ -14,6 +14,8 @@ use std::time::Duration;
 
 pub(crate) mod file;
 pub(crate) mod keys;
+#[cfg(feature = "engine")]
+pub(crate) mod local;
 mod locate;
 pub(crate) mod server;
 pub(crate) mod show;
@@ -86,6 +88,9 @@ pub(crate) struct Settings {
     pub(crate) aliases: BTreeMap<String, Sourced<String>>,
     /// The server's settings.
     pub(crate) server: Server,
+    /// How local models are run.
+    #[cfg(feature = "engine")]
+    pub(crate) local: local::Local,
     env: Env,
 }
 
@@ -232,6 +237,8 @@ fn resolve(flags: &Common, listen: Option<SocketAddr>, env: Env, file: File) -> 
             .map(|(name, target)| (name, target.into()))
             .collect(),
         server: Server::of(listen, &env, file.server, file.streams)?,
+        #[cfg(feature = "engine")]
+        local: local::Local::of(&env, file.local)?,
         env,
     })
 }
@@ -311,12 +318,7 @@ impl Calls {
                 env.read(variable, units::deadline)?,
             ]))
         };
-        let retries = |text: &str| match text.trim().parse() {
-            Ok(number) if number <= MAX_RETRIES => Ok(number),
-            Ok(_) | Err(_) => Err(format!(
-                "\"{text}\" is not a whole number from 0 to {MAX_RETRIES}"
-            )),
-        };
+        let retries = |text: &str| units::whole(text, 0..=MAX_RETRIES);
         Ok(Self {
             connect: deadline(
                 "--connect-timeout",

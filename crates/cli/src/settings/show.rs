@@ -166,6 +166,8 @@ fn entries(settings: &Settings) -> Vec<Entry> {
         json!(units::show_size(*bytes))
     });
     list.add("keepalive", &streams.keepalive, duration);
+    #[cfg(feature = "engine")]
+    list.local(&settings.local);
     list.table = "history".to_owned();
     list.add("keep", &settings.keep_history, |keep| json!(keep));
     list.table = "chat".to_owned();
@@ -188,6 +190,20 @@ impl List {
             value: show(&value.value),
             origin: value.origin.to_string(),
         });
+    }
+
+    #[cfg(feature = "engine")]
+    fn local(&mut self, local: &super::local::Local) {
+        self.table = "local".to_owned();
+        // What is not set depends on the machine and the model.
+        if let Some(threads) = &local.threads {
+            self.add("threads", threads, |threads| json!(threads));
+        }
+        if let Some(bytes) = &local.kv_budget {
+            self.add("kv_budget", bytes, |bytes| json!(units::show_size(*bytes)));
+        }
+        self.add("max_streams", &local.max_streams, |streams| json!(streams));
+        self.add("max_queue", &local.max_queue, |queue| json!(queue));
     }
 
     /// Says more about where the last value came from, unless that is said already.

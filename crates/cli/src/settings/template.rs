@@ -53,6 +53,13 @@ pub(crate) const TEXT: &str = r#"# Aurora's configuration. Every line that is co
 # max_bytes = "256MiB"                      # for all answers together; on disk "1GiB"
 # keepalive = "15s"                         # a comment line in a silent stream this often
 
+# Models that run on this machine, whoever asks: ask, chat, serve.
+# [local]
+# threads = 2                               # by default one for each core
+# kv_budget = "256MiB"                      # for all prompts and answers; by default a whole context, up to "2GiB"
+# max_streams = 8                           # answers generated at once, 1 to 192; more wait
+# max_queue = 64                            # that may wait; beyond it a server says 503
+
 # The conversations that `aurora history` shows, in history.db in the data folder.
 # [history]
 # keep = true                               # false: what is asked and answered is not written anywhere

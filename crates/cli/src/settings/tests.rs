@@ -301,3 +301,42 @@ fn the_keys_of_a_prompt_are_a_setting() {
     assert!(keys("[chat]\nkeys = \"vi\"\n", &[]).is_err());
     assert!(keys("", &[("AURORA_EDIT_KEYS", "ed")]).is_err());
 }
+
+#[cfg(feature = "engine")]
+#[test]
+fn variables_for_local_models_go_before_the_file() {
+    let config = "[local]\nthreads = 3\nmax_queue = 5\nkv_budget = \"1MiB\"";
+    let variables = [("AURORA_LOCAL_THREADS", "1"), ("AURORA_LOCAL_KV_BUDGET", "2MiB")];
+    let local = settings(config, Common::default(), &variables).unwrap().local;
+    assert_eq!(
+        local.threads.map(|threads| threads.origin),
+        Some(Origin::Variable("AURORA_LOCAL_THREADS"))
+    );
+    let options = local.options("tiny");
+    assert_eq!(options.name.as_deref(), Some("tiny"));
+    assert_eq!(
+        (options.threads, options.max_queue, options.kv_bytes),
+        (Some(1), 5, Some(2 << 20))
+    );
+    let none = settings("", Common::default(), &[])
+        .unwrap()
+        .local
+        .options("tiny");
+    let default = aurora_local::Options::named("tiny");
+    assert_eq!(
+        (none.threads, none.max_queue, none.max_streams, none.kv_bytes),
+        (
+            default.threads,
+            default.max_queue,
+            default.max_streams,
+            default.kv_bytes
+        )
+    );
+    for (name, value) in [
+        ("AURORA_LOCAL_THREADS", "0"),
+        ("AURORA_LOCAL_MAX_STREAMS", "many"),
+    ] {
+        let problem = settings("", Common::default(), &[(name, value)]).unwrap_err();
+        assert!(problem.to_string().starts_with(&format!("{name}: ")), "{problem}");
+    }
+}

@@ -2,6 +2,7 @@
 //!
 //! Pure text in, values out. Every parser has a bound, and says in its error what would be right.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use aurora_client::OnDrop;
@@ -71,6 +72,21 @@ pub(crate) fn size(text: &str) -> Result<usize, String> {
         Some(bytes) if bytes > 0 => Ok(bytes),
         Some(_) | None => Err(wrong()),
     }
+}
+
+/// Reads a whole number in a range.
+///
+/// # Errors
+/// A message that names the range.
+pub(crate) fn whole(text: &str, range: RangeInclusive<u32>) -> Result<u32, String> {
+    let number = text.trim().parse().ok();
+    number.filter(|number| range.contains(number)).ok_or_else(|| {
+        format!(
+            "\"{text}\" is not a whole number from {} to {}",
+            range.start(),
+            range.end()
+        )
+    })
 }
 
 /// Writes a duration the way [`duration`] reads it.

@@ -20,6 +20,7 @@ use crate::settings::Settings;
 pub(crate) struct Local {
     name: Arc<str>,
     store: Store,
+    options: Options,
     engine: Arc<Mutex<Option<Engine>>>,
 }
 
@@ -32,6 +33,7 @@ impl Local {
         Ok(Self {
             name: name.into(),
             store: store(settings)?,
+            options: settings.local.options(name),
             engine: Arc::default(),
         })
     }
@@ -64,7 +66,7 @@ impl Local {
             // Not pulled: a name of no known model would be taken for a path.
             None => return Err(self.unknown()),
         };
-        let loaded = Engine::load(&path, Options::named(&*self.name)).map_err(told)?;
+        let loaded = Engine::load(&path, self.options.clone()).map_err(told)?;
         Ok(engine.insert(loaded).clone())
     }
 

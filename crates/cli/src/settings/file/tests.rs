@@ -279,3 +279,40 @@ proptest::proptest! {
         let _ = parse(Path::new("c"), &text);
     }
 }
+
+#[cfg(feature = "engine")]
+#[test]
+fn local_models_have_a_table_of_their_own() {
+    let text = "[local]\nthreads = 3\nkv_budget = \"64MiB\"\nmax_streams = 192\nmax_queue = 0";
+    let local = parse(Path::new("c"), text).unwrap().local;
+    assert_eq!(
+        local.kv_budget,
+        Some(At {
+            value: 64 << 20,
+            line: 3
+        })
+    );
+    let numbers = [local.threads, local.max_streams, local.max_queue];
+    assert_eq!(
+        numbers.map(|number| number.map(|at| (at.value, at.line))),
+        [Some((3, 2)), Some((192, 4)), Some((0, 5))]
+    );
+    assert_eq!(
+        mistakes("[local]\n\nthread = 1"),
+        ["config.toml:3: local.thread: unknown key; known here: threads, kv_budget, max_streams, max_queue"]
+    );
+    for (line, beginning) in [
+        ("threads = 0", "is a whole number from 1 to 256"),
+        ("threads = \"two\"", "is a whole number from 1 to 256"),
+        ("kv_budget = \"0\"", "\"0\" is not a size"),
+        ("max_streams = 193", "is a whole number from 1 to 192"),
+        ("max_queue = -1", "is a whole number from 0"),
+    ] {
+        let key = line.split(' ').next().unwrap();
+        let found = mistakes(&format!("[local]\n{line}"));
+        assert!(
+            found[0].starts_with(&format!("config.toml:2: local.{key}: {beginning}")),
+            "{found:?}"
+        );
+    }
+}
