@@ -461,7 +461,7 @@ Variables, each overridden by its flag:
   AURORA_CONFIG, AURORA_DATA_DIR    the configuration file; where models and conversations are kept
   AURORA_CONNECT_TIMEOUT, AURORA_FIRST_TIMEOUT, AURORA_IDLE_TIMEOUT, AURORA_TOTAL_TIMEOUT, AURORA_RETRIES
   AURORA_LISTEN, AURORA_FRAME_MS    as serve --listen, --frame-ms
-  AURORA_LOCAL_THREADS, AURORA_LOCAL_KV_BUDGET, AURORA_LOCAL_MAX_STREAMS, AURORA_LOCAL_MAX_QUEUE    as [local] in the file
+  AURORA_LOCAL_BACKEND, _THREADS, _KV_BUDGET, _MAX_STREAMS, _MAX_QUEUE, _GPU_LAYERS    as [local] in the file
   AURORA_HISTORY                    off keeps no conversations, as --no-history
   AURORA_EDIT_KEYS                  as chat --edit-keys
   AURORA_API_KEY                    the key for an endpoint given as an address

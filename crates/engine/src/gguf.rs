@@ -52,17 +52,7 @@ impl Gguf {
         }
         file.rewind().map_err(|source| Error::io("read", path, source))?;
         check_alignment(path)?;
-        let content = Content::read(&mut file).map_err(|error| {
-            let error = crate::error::first_line(&error);
-            match types::unknown(&error) {
-                Some(name) => unsupported(format!(
-                    "{}: tensors of type {name} are not supported; take a file in another quantisation, such as Q4_K_M or \
-                     Q8_0",
-                    path.display()
-                )),
-                None => corrupt(format!("{}: the GGUF header is damaged: {error}", path.display())),
-            }
-        })?;
+        let content = Content::read(&mut file).map_err(|error| damaged(path, &error))?;
         let gguf = Self {
             path: path.to_owned(),
             file,
@@ -70,6 +60,21 @@ impl Gguf {
         };
         gguf.check_extent(length)?;
         Ok(gguf)
+    }
+
+    /// The metadata of a file whose tensors may be of types that candle does not know.
+    #[cfg(feature = "llama-cpp")]
+    pub(crate) fn metadata(path: &Path) -> Result<Self> {
+        let opened = || File::open(path).map_err(|source| Error::io("open", path, source));
+        let mut tensorless = Tensorless {
+            file: BufReader::new(opened()?),
+            position: 0,
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            content: Content::read(&mut tensorless).map_err(|error| damaged(path, &error))?,
+            file: BufReader::new(opened()?),
+        })
     }
 
     /// Every tensor must lie inside the file: a download that broke off is found here.
@@ -378,6 +383,51 @@ impl RawTensor {
                 type_name(other)
             ))),
         }
+    }
+}
+
+/// What the parser's error says of a file.
+fn damaged(path: &Path, error: &candle_core::Error) -> Error {
+    let error = crate::error::first_line(error);
+    match types::unknown(&error) {
+        Some(name) => unsupported(format!(
+            "{}: tensors of type {name} are not supported; take a file in another quantisation, such as Q4_K_M or Q8_0",
+            path.display()
+        )),
+        None => corrupt(format!("{}: the GGUF header is damaged: {error}", path.display())),
+    }
+}
+
+/// A file that reads as if it had no tensors, whose number is in bytes 8 to 15.
+#[cfg(feature = "llama-cpp")]
+struct Tensorless {
+    file: BufReader<File>,
+    position: u64,
+}
+
+#[cfg(feature = "llama-cpp")]
+impl Read for Tensorless {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        for (byte, position) in buffer[..read].iter_mut().zip(self.position..) {
+            if (8..16).contains(&position) {
+                *byte = 0;
+            }
+        }
+        self.position += read as u64;
+        Ok(read)
+    }
+}
+
+#[cfg(feature = "llama-cpp")]
+impl Seek for Tensorless {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        self.position = self.file.seek(to)?;
+        Ok(self.position)
+    }
+
+    fn stream_position(&mut self) -> std::io::Result<u64> {
+        Ok(self.position)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A model as the scheduler sees it: rows of (token, position, sequence) in, logits out.
 //!
-//! What is behind it (candle here, a script in the scheduler's tests) decides how rows are computed and where keys and
+//! What is behind it (candle, llama.cpp, a script in the scheduler's tests) decides how rows are computed and where keys and
 //! values lie. It knows nothing of text, requests or the order in which sequences get their turn.
 
 use std::fmt;
@@ -45,6 +45,8 @@ pub(crate) struct Shape {
     pub(crate) pages: usize,
     /// From a prompt of this many tokens on, its rows take the way that is fast for many. `usize::MAX`: there is but one.
     pub(crate) bulk: usize,
+    /// Whether a sequence's beginning can be copied, and its end cut off. Where not, nothing is shared or kept.
+    pub(crate) prefixes: bool,
 }
 
 /// Rows of one sequence in a step.

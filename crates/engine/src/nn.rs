@@ -14,8 +14,7 @@ mod ops;
 mod parallel;
 mod rope;
 
-pub(crate) use candle::{Candle, context_bytes, pages_of};
+pub(crate) use candle::Candle;
 pub(crate) use config::Config;
-pub(crate) use linear::DENSE_ROWS;
 pub(crate) use llama::Llama;
 pub(crate) use parallel::Pool;

@@ -114,7 +114,7 @@ impl<M: Model> Scheduler<M> {
 
     /// Takes a request; it waits for its turn. How many may wait is bounded by who calls this.
     pub(crate) fn push(&mut self, job: Job) {
-        self.waiting.push_back(Sequence::new(job, self.shape.bulk));
+        self.waiting.push_back(Sequence::new(job, &self.shape));
     }
 
     /// Whether no request waits or runs.
@@ -207,7 +207,9 @@ impl<M: Model> Scheduler<M> {
     /// Gives the next reader what another sequence has read of the same tokens, if that is more than it has. True: that was
     /// all there was to read, and it has its first token.
     fn share(&mut self) -> bool {
-        let Some(index) = self.reader() else { return false };
+        let Some(index) = self.reader().filter(|_| self.shape.prefixes) else {
+            return false;
+        };
         let reader = &self.running[index];
         let running = self.running.iter().map(|other| {
             let after = other.after_prompt.as_ref();

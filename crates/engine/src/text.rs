@@ -14,6 +14,8 @@ pub(crate) use sampler::{Sampler, best, check_extra};
 pub(crate) use stops::Stops;
 pub(crate) use template::{Prompt, Template, begun};
 pub(crate) use thoughts::Thoughts;
+#[cfg(feature = "llama-cpp")]
+pub(crate) use tokenizer::Parts;
 pub(crate) use tokenizer::Tokenizer;
 pub(crate) use utf8::Assembler;
 pub(crate) use wording::Wording;

@@ -1,13 +1,18 @@
 //! Checks of the SmolLM2 model against a reference evaluation (llama.cpp in f32; see `data/`).
 //!
 //! They need the model's file, which is no part of the repository: `AURORA_TEST_MODEL` names it, and `.ci/run` fetches
-//! it and sets that. Without it this program says what it leaves out. It has no test harness, because a harness hides
-//! what a passing test says.
+//! it and sets that. Without it this program says what it leaves out. `AURORA_TEST_BACKEND` names what runs it, candle by
+//! default. It has no test harness, because a harness hides what a passing test says.
+//!
+//! On a backend that is not exact two computations of the same may part where two tokens are nearly as likely. There,
+//! what candle has to give to the last bit is compared up to the first token whose margin is under [`CLEAR`].
 
 #![expect(clippy::print_stdout, reason = "it is its own test harness")]
 
 #[path = "checker/mod.rs"]
 mod checker;
+#[path = "model/margins.rs"]
+mod margins;
 #[path = "model/structured.rs"]
 mod structured;
 
@@ -18,8 +23,12 @@ use std::time::{Duration, Instant};
 
 use aurora_chat::{ChatRequest, Delta, Message, Role, Update};
 use aurora_local::evaluate::{Evaluator, Sequences, best};
-use aurora_local::{Engine, Generation, Options, Refusal};
+use aurora_local::{Backend, Engine, Generation, Options, Refusal};
+use margins::{alone, compared};
 use serde_json::Value;
+
+/// A margin between the best two logits at which no quantised engine may choose the second.
+const CLEAR: f64 = 0.5;
 
 type Check = (&'static str, fn(&Evaluator, &Path));
 
@@ -56,7 +65,8 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     };
     let path = Path::new(&path);
-    let model = match Evaluator::load(path) {
+    println!("{} checks on {}", CHECKS.len(), options().backend);
+    let model = match Evaluator::load(path, &options()) {
         Ok(model) => model,
         Err(error) => {
             println!("cannot load the model: {error}");
@@ -76,6 +86,19 @@ fn main() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// The settings all checks begin with.
+fn options() -> Options {
+    let mut options = Options::named("smollm2");
+    if let Ok(name) = std::env::var("AURORA_TEST_BACKEND") {
+        options.backend = name.parse().expect("a backend's name");
+    }
+    options
+}
+
+fn load(path: &Path) -> Engine {
+    Engine::load(path, options()).expect("it loaded before")
 }
 
 fn token_ids(model: &Evaluator, _: &Path) {
@@ -121,7 +144,7 @@ fn forced(model: &Evaluator, piece: usize) {
         let ids = ids_of(&case["ids"]);
         let top = ids_of(&case["top1"]);
         let margins = floats(&case["top1_logit_margin"]);
-        let mut sequences = model.sequences(1, ids.len());
+        let mut sequences = model.sequences(1, ids.len()).expect("there is memory");
         let mut nll = 0.0;
         let mut position = 0;
         for piece in ids.chunks(piece.min(ids.len())) {
@@ -129,8 +152,8 @@ fn forced(model: &Evaluator, piece: usize) {
                 let same = best(logits) == top[position];
                 all += 1;
                 equal += usize::from(same);
-                clear += usize::from(margins[position] >= 0.5);
-                clear_equal += usize::from(same && margins[position] >= 0.5);
+                clear += usize::from(margins[position] >= CLEAR);
+                clear_equal += usize::from(same && margins[position] >= CLEAR);
                 position += 1;
                 if let Some(&next) = ids.get(position) {
                     nll += surprise(logits, next);
@@ -151,17 +174,18 @@ fn forced(model: &Evaluator, piece: usize) {
         share * 100.0,
         clear_share * 100.0
     );
-    assert!(share >= 0.93 && clear_share >= 0.99);
+    // llama.cpp in Q8_0, read at once, has 95.9 and 99.8 %.
+    assert!(share >= 0.95 && clear_share >= 0.998);
 }
 
-fn greedy(_: &Evaluator, path: &Path) {
-    let engine = Engine::load(path, Options::named("smollm2")).expect("it loaded before");
+fn greedy(model: &Evaluator, path: &Path) {
+    let engine = load(path);
     for case in cases(include_str!("data/smollm2-greedy.jsonl")) {
         let margins = floats(&case["margins"]);
         // Up to here no quantised engine may go another way.
         let sure = margins
             .iter()
-            .position(|&margin| margin < 0.5)
+            .position(|&margin| margin < CLEAR)
             .unwrap_or(margins.len());
         let ids = ids_of(&case["ids"]);
         let request = ChatRequest {
@@ -179,7 +203,6 @@ fn greedy(_: &Evaluator, path: &Path) {
                 case["name"]
             );
         } else {
-            let model = Evaluator::load(path).expect("it loaded before");
             let certain = model.decode(&ids[..sure]);
             assert!(
                 text.as_bytes().starts_with(&certain),
@@ -200,7 +223,7 @@ fn together(model: &Evaluator, _: &Path) {
         best(sequences.read(sequence, prompt).expect("ids of the vocabulary"))
     };
     let room = prompts.iter().map(Vec::len).max().unwrap_or(0) + 24;
-    let mut sequences = model.sequences(prompts.len(), room);
+    let mut sequences = model.sequences(prompts.len(), room).expect("there is memory");
     let mut tokens: Vec<u32> = prompts
         .iter()
         .enumerate()
@@ -214,24 +237,23 @@ fn together(model: &Evaluator, _: &Path) {
             .zip(&mut batched)
             .for_each(|(&token, text)| text.push(token));
     }
+    let (mut sure, mut all) = (0, 0);
     for (prompt, batched) in prompts.iter().zip(batched) {
-        let mut sequences = model.sequences(1, room);
-        let mut token = begin(&mut sequences, 0, prompt);
-        let mut alone = vec![token];
-        for _ in 0..16 {
-            token = best(sequences.read(0, &[token]).expect("there is room"));
-            alone.push(token);
-        }
-        assert_eq!(alone, batched);
+        let (alone, margins) = alone(model, prompt, batched.len());
+        let compared = compared(&margins);
+        assert_eq!(alone[..compared], batched[..compared]);
+        (sure, all) = (sure + compared, all + batched.len());
     }
+    println!("  {sure} of {all} tokens compared");
+    assert!(sure > all / 3);
 }
 
-/// To the last bit, for pieces that take the way of many.
+/// To the last bit, for pieces that take the way of many, where the backend is exact.
 fn pieces(model: &Evaluator, _: &Path) {
     let ids = model.encode(&"The keeper counted the ships that passed. ".repeat(40));
     let ids = &ids[..320];
     let read = |piece: usize| {
-        let mut sequences = model.sequences(1, ids.len());
+        let mut sequences = model.sequences(1, ids.len()).expect("there is memory");
         let mut logits = Vec::new();
         for piece in ids.chunks(piece) {
             logits = sequences.read(0, piece).expect("ids of the vocabulary").to_vec();
@@ -239,14 +261,23 @@ fn pieces(model: &Evaluator, _: &Path) {
         logits
     };
     let whole = read(ids.len());
+    let mut furthest = 0.0;
     for piece in [16, 20, 64, 80, 160, 300] {
-        assert!(whole == read(piece), "pieces of {piece}");
+        let other = read(piece);
+        let apart = whole.iter().zip(&other).map(|(a, b)| (a - b).abs());
+        furthest = apart.fold(furthest, f32::max);
+        assert!(
+            options().backend != Backend::Candle || whole == other,
+            "pieces of {piece}"
+        );
     }
+    println!("  logits at most {furthest:.4} apart");
+    assert!(f64::from(furthest) < CLEAR * 2.0);
 }
 
 /// A conversation in an engine that keeps what it has read, and each of its turns in a new one.
-fn kept(_: &Evaluator, path: &Path) {
-    let keeping = Engine::load(path, Options::default()).expect("it loaded before");
+fn kept(model: &Evaluator, path: &Path) {
+    let keeping = load(path);
     let mut messages = vec![Message::text(
         Role::System,
         "You keep a lighthouse. ".repeat(12) + "Answer shortly.",
@@ -259,10 +290,22 @@ fn kept(_: &Evaluator, path: &Path) {
             max_tokens: Some(40),
             ..ChatRequest::default()
         };
-        let fresh = Engine::load(path, Options::default()).expect("it loaded before");
-        let expected = answer(&fresh, &request);
-        assert_eq!(answer(&keeping, &request), expected);
-        assert_eq!(answer(&keeping, &request), expected, "the same again");
+        let expected = answer(&load(path), &request);
+        let prompt = model.conversation(&request, true).expect("the template takes it");
+        let (tokens, margins) = alone(model, &prompt, 40);
+        let sure = model.decode(&tokens[..compared(&margins)]);
+        for again in ["first", "the same again"] {
+            let got = answer(&keeping, &request);
+            if options().backend.is_exact() {
+                assert_eq!(got, expected, "{again}");
+            } else {
+                let agree = |text: &str| text.as_bytes().iter().zip(&sure).all(|(a, b)| a == b);
+                assert!(
+                    agree(&got.0) && agree(&expected.0),
+                    "{again}: {got:?}, {expected:?}"
+                );
+            }
+        }
         messages.push(Message::text(Role::Assistant, expected.0));
         std::thread::sleep(Duration::from_millis(200));
     }
@@ -272,7 +315,7 @@ fn kept(_: &Evaluator, path: &Path) {
 /// as many as there is room for, and one more. Memory never grows beyond what the settings say.
 fn soak(_: &Evaluator, path: &Path) {
     let seconds = std::env::var("AURORA_ENGINE_SOAK").map_or(5, |seconds| seconds.parse().expect("seconds"));
-    let mut options = Options::named("smollm2");
+    let mut options = options();
     (options.max_streams, options.max_queue) = (8, 24);
     options.kv_bytes = Some(64 << 20);
     let engine = Engine::load(path, options).expect("it loaded before");

@@ -195,6 +195,7 @@ impl List {
     #[cfg(feature = "engine")]
     fn local(&mut self, local: &super::local::Local) {
         self.table = "local".to_owned();
+        self.add("backend", &local.backend, |backend| json!(backend.as_str()));
         // What is not set depends on the machine and the model.
         if let Some(threads) = &local.threads {
             self.add("threads", threads, |threads| json!(threads));
@@ -204,6 +205,9 @@ impl List {
         }
         self.add("max_streams", &local.max_streams, |streams| json!(streams));
         self.add("max_queue", &local.max_queue, |queue| json!(queue));
+        if let Some(layers) = &local.gpu_layers {
+            self.add("gpu_layers", layers, |layers| json!(layers));
+        }
     }
 
     /// Says more about where the last value came from, unless that is said already.

@@ -55,10 +55,12 @@ pub(crate) const TEXT: &str = r#"# Aurora's configuration. Every line that is co
 
 # Models that run on this machine, whoever asks: ask, chat, serve.
 # [local]
+# backend = "candle"                        # or "llama-cpp", in a build with --features llama-cpp
 # threads = 2                               # by default one for each core
 # kv_budget = "256MiB"                      # for all prompts and answers; by default a whole context, up to "2GiB"
 # max_streams = 8                           # answers generated at once, 1 to 192; more wait
 # max_queue = 64                            # that may wait; beyond it a server says 503
+# gpu_layers = 99                           # llama-cpp built for a GPU: how many layers go there; by default all
 
 # The conversations that `aurora history` shows, in history.db in the data folder.
 # [history]

@@ -333,6 +333,7 @@ fn variables_for_local_models_go_before_the_file() {
         )
     );
     for (name, value) in [
+        ("AURORA_LOCAL_BACKEND", "torch"),
         ("AURORA_LOCAL_THREADS", "0"),
         ("AURORA_LOCAL_MAX_STREAMS", "many"),
     ] {

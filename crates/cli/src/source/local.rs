@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aurora_chat::{ChatRequest, End, Failure, FailureKind, Fault, Update};
 use aurora_local::models::{KNOWN, Progress, Store};
-use aurora_local::{Engine, Error, Options, Refusal};
+use aurora_local::{Backend, Engine, Error, ErrorKind, Options, Refusal};
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -59,7 +59,15 @@ impl Local {
         if let Some(engine) = &*engine {
             return Ok(engine.clone());
         }
-        let told = |error: Error| format!("local/{}: {}", self.name, chain(&error));
+        let told = |error: Error| {
+            let hint = match (error.kind(), self.options.backend) {
+                (ErrorKind::Unsupported, Backend::Candle) if Backend::LlamaCpp.is_compiled() => {
+                    " (llama.cpp may run it: set AURORA_LOCAL_BACKEND=llama-cpp, or backend under [local])"
+                }
+                _ => "",
+            };
+            format!("local/{}: {}{hint}", self.name, chain(&error))
+        };
         let path = match self.store.path(&self.name) {
             Some(path) => path,
             None if is_known(&self.name) => pull(&self.store, &self.name).map_err(told)?.path,
@@ -132,10 +140,11 @@ pub(crate) fn names(settings: &Settings) -> Vec<String> {
         .ok()
         .and_then(|store| store.list().ok())
         .unwrap_or_default();
-    // A context of 0 is how the store marks a file that it cannot read.
+    // A context of 0 is how the store marks a file that candle cannot read.
+    let reads_all = settings.local.backend.value != Backend::Candle;
     entries
         .into_iter()
-        .filter(|entry| entry.context > 0)
+        .filter(|entry| reads_all || entry.context > 0)
         .map(|entry| entry.name)
         .collect()
 }

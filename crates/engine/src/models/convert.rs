@@ -11,6 +11,8 @@ use candle_core::Device;
 use candle_core::quantized::gguf_file::{self, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
 
+use crate::backend::{Backend, Loaded};
+use crate::engine::Options;
 use crate::error::{Error, Result, corrupt, first_line};
 use crate::gguf::{Gguf, is_slow};
 use crate::nn::Config;
@@ -24,10 +26,15 @@ const MOSTLY_Q8_0: u32 = 7;
 /// Checks that a file is a model this engine runs, and writes it to `target` in the form it runs fast. Returns where
 /// the result lies: `target` always, so that moving it never takes the caller's own file away.
 pub(super) fn convert(source: &Path, target: &Path) -> Result<PathBuf> {
-    let gguf = Gguf::open(source)?;
-    Config::read(&gguf)?;
-    let tokenizer = Tokenizer::read(&gguf)?;
-    Template::read(&gguf, &tokenizer)?;
+    let gguf = match check(source) {
+        Ok(gguf) => gguf,
+        // As it is: the weights that llama.cpp alone can read are fast there.
+        Err(_) if is_for_another(source) => {
+            fs::copy(source, target).map_err(|error| Error::io("copy", source, error))?;
+            return Ok(target.to_owned());
+        }
+        Err(error) => return Err(error),
+    };
     let content = gguf.content();
     let slow = content
         .tensor_infos
@@ -46,6 +53,28 @@ pub(super) fn convert(source: &Path, target: &Path) -> Result<PathBuf> {
         ))
     })?;
     Ok(target.to_owned())
+}
+
+/// Whether candle runs a file.
+fn check(source: &Path) -> Result<Gguf> {
+    let gguf = Gguf::open(source)?;
+    Config::read(&gguf)?;
+    let tokenizer = Tokenizer::read(&gguf)?;
+    Template::read(&gguf, &tokenizer)?;
+    Ok(gguf)
+}
+
+/// Whether another backend that was compiled in reads a file.
+fn is_for_another(source: &Path) -> bool {
+    let reads = |backend: Backend| {
+        let mut options = Options::default();
+        (options.backend, options.gpu_layers) = (backend, Some(0));
+        backend.is_compiled() && Loaded::read(source, &options).is_ok()
+    };
+    Backend::ALL
+        .into_iter()
+        .filter(|&backend| backend != Backend::Candle)
+        .any(reads)
 }
 
 fn write(source: &Path, target: &Path, gguf: &Gguf, slow: GgmlDType) -> candle_core::Result<()> {

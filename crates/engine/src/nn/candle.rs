@@ -20,9 +20,16 @@ pub(crate) struct Candle {
 }
 
 impl Candle {
-    /// A model for so many sequences, whose keys and values take at most `kv_bytes`, or a page if that is more.
-    pub(crate) fn new(weights: Arc<Llama>, pool: Arc<Pool>, sequences: usize, kv_bytes: usize) -> Self {
-        let pages = pages_of(&weights, kv_bytes);
+    /// Tokens of a page of keys and values.
+    pub(crate) const PAGE: usize = PAGE;
+
+    /// Bytes of a page of keys and values.
+    pub(crate) fn page_bytes(weights: &Llama) -> usize {
+        KvStore::page_bytes(weights.config())
+    }
+
+    /// A model for so many sequences, whose keys and values take at most so many pages.
+    pub(crate) fn new(weights: Arc<Llama>, pool: Arc<Pool>, sequences: usize, pages: usize) -> Self {
         let store = KvStore::new(weights.config(), sequences, pages);
         Self {
             weights,
@@ -32,26 +39,6 @@ impl Candle {
             sequences,
         }
     }
-
-    /// A model for so many sequences of at most `tokens` tokens.
-    pub(crate) fn with_room(weights: Arc<Llama>, pool: Arc<Pool>, sequences: usize, tokens: usize) -> Self {
-        let bytes = sequences * tokens.div_ceil(PAGE) * KvStore::page_bytes(weights.config());
-        Self::new(weights, pool, sequences, bytes)
-    }
-}
-
-/// Bytes that the keys and values of a whole context take.
-pub(crate) fn context_bytes(weights: &Llama) -> usize {
-    let config = weights.config();
-    config
-        .context
-        .div_ceil(PAGE)
-        .saturating_mul(KvStore::page_bytes(config))
-}
-
-/// How many pages so many bytes are, but one at least.
-pub(crate) fn pages_of(weights: &Llama, bytes: usize) -> usize {
-    (bytes / KvStore::page_bytes(weights.config())).max(1)
 }
 
 impl Model for Candle {
@@ -62,6 +49,7 @@ impl Model for Candle {
             page: PAGE,
             pages: self.store.pages(),
             bulk: DENSE_ROWS,
+            prefixes: true,
         }
     }
 

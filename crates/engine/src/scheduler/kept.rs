@@ -41,6 +41,9 @@ impl Entry {
             after_prompt,
             ..
         } = sequence;
+        if !shape.prefixes {
+            return None;
+        }
         if shape.bulk == usize::MAX || fed < bulk {
             tokens.truncate(fed);
         } else if bulk == 0 {

@@ -16,6 +16,8 @@ pub(super) struct Sequence {
     capacity: usize,
     /// How many of the first tokens take the way of many: all of the prompt or none.
     pub(super) bulk: usize,
+    /// Rows that take the way of few, at once.
+    few: usize,
     /// How many tokens the model has read.
     pub(super) fed: usize,
     /// How many it did not have to read, because another sequence had.
@@ -37,15 +39,17 @@ pub(super) struct AfterPrompt {
 }
 
 impl Sequence {
-    /// A request that waits; prompts of at least `bulk` tokens take the way of many.
-    pub(super) fn new(job: Job, bulk: usize) -> Self {
+    /// A request that waits.
+    pub(super) fn new(job: Job, shape: &Shape) -> Self {
         let prompt = job.prompt.len();
         Self {
             sink: job.sink,
             tokens: job.prompt,
             prompt,
             capacity: job.capacity,
-            bulk: if prompt >= bulk { prompt } else { 0 },
+            bulk: if prompt >= shape.bulk { prompt } else { 0 },
+            // Where there is but one way, it is as fast for many.
+            few: if shape.bulk == usize::MAX { usize::MAX } else { FEW },
             fed: 0,
             taken_over: 0,
             slot: 0,
@@ -96,13 +100,12 @@ impl Sequence {
 
     /// The next rows, about `most`, and whether they take the way of many.
     pub(super) fn next_piece(&self, most: usize) -> (usize, bool) {
-        if self.fed >= self.bulk {
-            return (FEW.min(self.tokens.len() - self.fed), false);
-        }
-        let left = self.bulk - self.fed;
+        let bulk = self.fed < self.bulk;
+        let end = if bulk { self.bulk } else { self.tokens.len() };
+        let left = end - self.fed;
         // A small remainder costs nearly as much as a piece, so it goes along.
         let rows = if left <= most + most / 4 { left } else { most };
-        (rows, true)
+        (if bulk { rows } else { rows.min(self.few) }, bulk)
     }
 
     /// The rows of a piece, for the model.

@@ -141,6 +141,35 @@ fn a_step_for_one_request_ends_when_it_is_cancelled() {
 }
 
 #[test]
+fn a_model_with_one_way_reads_as_many_rows_at_once_and_keeps_answers_as_they_are() {
+    let mut scheduler = script(2, 1, 2000, usize::MAX);
+    let asked = ask(&mut scheduler, &prompt(1, ALONE + 20), 10);
+    finish(&mut scheduler);
+    assert_eq!(scheduler.model.steps[0][0].2, ALONE + 20);
+    let next = [&prompt(1, ALONE + 20), &asked.tokens()[..], &prompt(2, 8)].concat();
+    let steps = scheduler.model.steps.len();
+    let asked = ask(&mut scheduler, &next, 1);
+    finish(&mut scheduler);
+    // The answer's last token was chosen and not read.
+    assert_eq!(asked.taken_over(), Some(ALONE + 20 + 9));
+    assert_eq!(scheduler.model.steps.len() - steps, 1);
+    assert_eq!(asked.tokens(), answer(&next, 1, usize::MAX));
+}
+
+#[test]
+fn a_model_without_prefixes_shares_and_keeps_nothing() {
+    let mut scheduler = script(2, 1, 2000, usize::MAX);
+    scheduler.shape.prefixes = false;
+    for _ in 0..2 {
+        let both = [3, 4].map(|limit| ask(&mut scheduler, &prompt(1, 600), limit));
+        finish(&mut scheduler);
+        assert!(both.iter().all(|asked| asked.taken_over() == Some(0)));
+        assert_eq!(both[1].tokens(), answer(&prompt(1, 600), 4, usize::MAX));
+        assert_eq!(scheduler.model.pages_taken(), 0);
+    }
+}
+
+#[test]
 fn the_longest_common_beginning_wins() {
     let mut scheduler = script(2, 8, 1000, BULK);
     let common = prompt(1, 300);

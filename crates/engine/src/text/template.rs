@@ -9,6 +9,8 @@ mod json;
 mod messages;
 mod plain;
 
+use std::path::Path;
+
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Error as TemplateError, ErrorKind as TemplateErrorKind, Value, context};
 
@@ -49,10 +51,7 @@ impl Template {
     /// Reads and compiles the template of a file.
     pub(crate) fn read(gguf: &Gguf, tokenizer: &Tokenizer) -> Result<Self> {
         let Some(source) = gguf.string("tokenizer.chat_template")? else {
-            return Err(unsupported(format!(
-                "{} has no chat template: it is a base model; use one trained for conversation (\"instruct\", \"chat\")",
-                gguf.path().display()
-            )));
+            return Err(Self::missing(gguf.path()));
         };
         let special = |key: &str| -> Result<String> {
             Ok(gguf
@@ -63,12 +62,28 @@ impl Template {
         };
         let bos = special("tokenizer.ggml.bos_token_id")?;
         let eos = special("tokenizer.ggml.eos_token_id")?;
+        Self::of(source, bos, eos, gguf.path())
+    }
+
+    /// Compiles the template of a file.
+    ///
+    /// # Errors
+    /// If it is no template; it names the file.
+    pub(crate) fn of(source: &str, bos: String, eos: String, path: &Path) -> Result<Self> {
         Self::compile(source, bos, eos).map_err(|source| {
             Error::new(
                 ErrorKind::Unsupported,
-                format!("{}: the chat template: {source:#}", gguf.path().display()),
+                format!("{}: the chat template: {source:#}", path.display()),
             )
         })
+    }
+
+    /// That a file has none.
+    pub(crate) fn missing(path: &Path) -> Error {
+        unsupported(format!(
+            "{} has no chat template: it is a base model; use one trained for conversation (\"instruct\", \"chat\")",
+            path.display()
+        ))
     }
 
     fn compile(source: &str, bos: String, eos: String) -> std::result::Result<Self, TemplateError> {

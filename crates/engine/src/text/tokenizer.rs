@@ -21,6 +21,8 @@ use crate::error::Result;
 use crate::gguf::Gguf;
 use bytes::ByteAlphabet;
 use vocabulary::Vocabulary;
+#[cfg(feature = "llama-cpp")]
+use vocabulary::is_tag;
 use words::Words;
 
 /// Text to tokens and back.
@@ -52,6 +54,21 @@ enum Cut {
     },
     /// SentencePiece: the whole text, spaces as U+2581, one put before it where the file says so.
     Whole { space_before: bool },
+    /// By llama.cpp, which merges as well.
+    #[cfg(feature = "llama-cpp")]
+    Foreign(crate::llama_cpp::Vocabulary),
+}
+
+/// What has to be known of a vocabulary that another library cuts and merges text by. By id, where it is a list of all.
+#[cfg(feature = "llama-cpp")]
+pub(crate) struct Parts {
+    pub(crate) vocabulary: crate::llama_cpp::Vocabulary,
+    pub(crate) spellings: Vec<String>,
+    pub(crate) bytes: Vec<Box<[u8]>>,
+    /// Those that are recognised by their spelling, none of which is empty.
+    pub(crate) special: Vec<u32>,
+    pub(crate) bos: Option<u32>,
+    pub(crate) ends: Vec<u32>,
 }
 
 impl Tokenizer {
@@ -71,12 +88,7 @@ impl Tokenizer {
             .iter()
             .map(|&id| vocabulary.is_mark(id as usize))
             .collect();
-        let special = AhoCorasick::builder()
-            .match_kind(MatchKind::LeftmostLongest)
-            .build(special_ids.iter().map(|&id| spelled[id as usize]))
-            .map_err(|source| {
-                crate::error::unsupported("the special tokens are too many").with_source(source)
-            })?;
+        let special = finder(special_ids.iter().map(|&id| spelled[id as usize]))?;
         let cut = if vocabulary.is_sentencepiece {
             Cut::Whole {
                 space_before: gguf.boolean("tokenizer.ggml.add_space_prefix")?.unwrap_or(true),
@@ -89,18 +101,38 @@ impl Tokenizer {
         };
         let bos = vocabulary.bos(gguf)?;
         let ends = vocabulary.ends(gguf)?;
-        let longest = bytes.iter().map(|bytes| bytes.len()).max().unwrap_or(1).max(1);
         Ok(Self {
             bpe,
             cut,
             spellings: vocabulary.tokens,
+            longest: longest(&bytes),
             bytes,
-            longest,
             special,
             special_ids,
             are_marks,
             bos,
             ends,
+        })
+    }
+
+    /// The tokenizer of a vocabulary that another library reads.
+    #[cfg(feature = "llama-cpp")]
+    pub(crate) fn foreign(parts: Parts) -> Result<Self> {
+        let spelled = || parts.special.iter().map(|&id| &parts.spellings[id as usize]);
+        let is_mark =
+            |&id: &u32| parts.bytes[id as usize].is_empty() || is_tag(&parts.spellings[id as usize]);
+        let are_marks = parts.special.iter().map(is_mark).collect();
+        Ok(Self {
+            special: finder(spelled())?,
+            bpe: BPE::default(),
+            cut: Cut::Foreign(parts.vocabulary),
+            spellings: parts.spellings,
+            longest: longest(&parts.bytes),
+            bytes: parts.bytes,
+            special_ids: parts.special,
+            are_marks,
+            bos: parts.bos,
+            ends: parts.ends,
         })
     }
 
@@ -183,6 +215,8 @@ impl Tokenizer {
             return;
         }
         match &self.cut {
+            #[cfg(feature = "llama-cpp")]
+            Cut::Foreign(vocabulary) => vocabulary.encode(text, ids),
             Cut::Whole { space_before } => {
                 let prefix = if *space_before { " " } else { "" };
                 self.merge(&format!("{prefix}{text}").replace(' ', "\u{2581}"), ids);
@@ -220,6 +254,19 @@ fn compose(text: &str) -> NormalizedString {
         tracing::warn!(%error, "text could not be composed");
     }
     composed
+}
+
+/// What finds special tokens by their spelling.
+fn finder(spelled: impl Iterator<Item = impl AsRef<[u8]>>) -> Result<AhoCorasick> {
+    let finder = AhoCorasick::builder()
+        .match_kind(MatchKind::LeftmostLongest)
+        .build(spelled);
+    finder.map_err(|source| crate::error::unsupported("the special tokens are too many").with_source(source))
+}
+
+/// Bytes of the token that has most.
+fn longest(bytes: &[Box<[u8]>]) -> usize {
+    bytes.iter().map(|bytes| bytes.len()).max().unwrap_or(1).max(1)
 }
 
 /// Token ids by spelling.

@@ -17,6 +17,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use aurora_local::Options;
 use aurora_local::evaluate::Evaluator;
 use candle_core::quantized::GgmlDType;
 use candle_core::quantized::gguf_file::Value;
@@ -170,7 +171,7 @@ fn check(case: &Case, python: &OsStr) -> Result<f64, String> {
     });
     let ids: Vec<u32> = (0..40).map(|i| 3 + i * 37 % 250).collect();
     let theirs = llama_cpp(python, &path, &ids)?;
-    let model = Evaluator::load(&path).map_err(|error| error.to_string())?;
+    let model = Evaluator::load(&path, &Options::default()).map_err(|error| error.to_string())?;
     for (text, tokens) in TEXTS.iter().zip(theirs["tokens"].as_array().ok_or("no tokens")?) {
         let ours = json!(model.encode(text));
         let otherwise = *text == MARKS && case.pre.is_some_and(|pre| OTHERWISE.contains(&pre));
@@ -178,7 +179,7 @@ fn check(case: &Case, python: &OsStr) -> Result<f64, String> {
             return Err(format!("{text:?} is {ours} here and {tokens} there"));
         }
     }
-    let mut sequences = model.sequences(1, ids.len());
+    let mut sequences = model.sequences(1, ids.len()).map_err(|error| error.to_string())?;
     let logits = sequences.read(0, &ids).map_err(|error| error.to_string())?;
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = logits.iter().map(|&x| f64::from(x - largest).exp()).sum();

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use aurora_chat::{ChatRequest, Content, FinishReason, Message, Part, Role, Verdict};
-use aurora_local::{Engine, Options, Refusal};
+use aurora_local::{Backend, Engine, Refusal};
 use candle_core::quantized::GgmlDType;
 use serde_json::json;
 
-use crate::fixture::{Answer, CONTEXT, Folder, collect, engine, request};
+use crate::fixture::{Answer, CONTEXT, Folder, assert_alike, collect, engine, options, request};
 
 #[test]
 fn an_answer_starts_once_and_ends_once_with_its_counts() {
@@ -166,7 +166,7 @@ fn an_answer_does_not_depend_on_what_else_runs() {
         .collect();
     let together: Vec<_> = running.into_iter().map(collect).collect();
     let texts = |answers: Vec<Answer>| answers.into_iter().map(|answer| answer.text).collect::<Vec<_>>();
-    assert_eq!(texts(alone), texts(together));
+    assert_alike(&texts(together), &texts(alone));
 }
 
 #[test]
@@ -179,12 +179,14 @@ fn what_is_kept_changes_no_answer() {
         let expected = collect(fresh.generate(&conversation).expect("a valid request"));
         let ask = || collect(keeping.generate(&conversation).expect("a valid request"));
         let (first, mut second) = (ask(), ask());
-        assert_eq!(first.text, expected.text, "turn {turn}");
+        assert_alike(&[first.text], std::slice::from_ref(&expected.text));
         let cached = second.usage.cached_input_tokens.take();
         // The first had all there is to know after the same prompt.
         assert_eq!(cached, Some(second.usage.input_tokens), "turn {turn}");
         second.usage.cached_input_tokens = expected.usage.cached_input_tokens;
-        assert_eq!(second, expected, "turn {turn}");
+        if options().backend.is_exact() {
+            assert_eq!(second, expected, "turn {turn}");
+        }
         conversation
             .messages
             .push(Message::text(Role::Assistant, expected.text));
@@ -197,7 +199,7 @@ fn what_is_kept_changes_no_answer() {
 #[test]
 fn answers_that_do_not_fit_into_memory_together_come_one_after_the_other() {
     let folder = Folder::new();
-    let mut options = Options::named("tiny");
+    let mut options = options();
     // Two blocks with two heads of 16 keys and 16 values: 256 bytes a token, so the context fits once and a half.
     options.kv_bytes = Some(256 * 512 * 3 / 2);
     let path = folder.model(GgmlDType::Q8_0);
@@ -216,15 +218,20 @@ fn answers_that_do_not_fit_into_memory_together_come_one_after_the_other() {
         .map(|request| small.generate(request).expect("a valid request"))
         .collect();
     let large = engine(&folder, 1, 6);
-    for (request, generation) in requests.iter().zip(running) {
-        let expected = collect(large.generate(request).expect("a valid request"));
-        assert_eq!(collect(generation).text, expected.text);
-    }
+    let expected = requests
+        .iter()
+        .map(|request| collect(large.generate(request).expect("a valid request")).text);
+    let found = running.into_iter().map(|generation| collect(generation).text);
+    assert_alike(&found.collect::<Vec<_>>(), &expected.collect::<Vec<_>>());
     options.kv_bytes = Some(256 * 100);
     let tiny = Engine::load(&path, options).expect("the tiny model loads");
-    assert_eq!(tiny.info().context, 96, "whole pages of 32 tokens");
+    let context = match tiny.info().backend {
+        Backend::Candle => 96,
+        Backend::LlamaCpp => 256,
+    };
+    assert_eq!(tiny.info().context, context, "whole pages of 32 tokens, or 256");
     assert!(matches!(
-        tiny.generate(&request(&"x".repeat(100), 1)),
+        tiny.generate(&request(&"x".repeat(context), 1)),
         Err(Refusal::Request(_))
     ));
 }

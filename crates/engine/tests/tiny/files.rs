@@ -2,17 +2,17 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aurora_local::models::{Progress, Store};
-use aurora_local::{Engine, ErrorKind, Options};
+use aurora_local::{Backend, Engine, ErrorKind};
 use candle_core::quantized::GgmlDType;
 use candle_core::quantized::gguf_file::Value;
 
-use crate::fixture::{Folder, collect, request};
+use crate::fixture::{Folder, assert_alike, collect, options, request};
 
 fn load(path: &Path) -> Result<Engine, aurora_local::Error> {
-    Engine::load(path, Options::default())
+    Engine::load(path, options())
 }
 
 #[test]
@@ -67,28 +67,12 @@ fn what_is_no_model_says_what_it_is() {
             metadata.push((key, value));
         })
     };
-    let mamba = load(&with("general.architecture", Value::String("mamba".into()))).expect_err("not llama");
-    assert!(
-        mamba.kind() == ErrorKind::Unsupported
-            && mamba.to_string().contains("mamba")
-            && mamba.to_string().contains("qwen3"),
-        "{mamba}"
-    );
-    let scaling =
-        load(&with("llama.rope.scaling.type", Value::String("longrope".into()))).expect_err("unknown");
-    assert!(
-        scaling.kind() == ErrorKind::Unsupported && scaling.to_string().contains("longrope"),
-        "{scaling}"
-    );
-    let experts = load(&with("llama.expert_count", Value::U32(8))).expect_err("a mixture");
-    assert!(experts.to_string().contains("mixture of experts"), "{experts}");
+    // llama.cpp runs some of these, and names others in its own words.
+    if options().backend == Backend::Candle {
+        what_candle_does_not_run_is_named(&with);
+    }
     let heads = load(&with("llama.attention.head_count", Value::U32(3))).expect_err("3 does not fit");
     assert_eq!(heads.kind(), ErrorKind::Corrupt, "{heads}");
-    let words = load(&with("tokenizer.ggml.pre", Value::String("deepthought".into()))).expect_err("unknown");
-    assert!(
-        words.kind() == ErrorKind::Unsupported && words.to_string().contains("deepthought"),
-        "{words}"
-    );
     let alignment = load(&with("general.alignment", Value::U32(0))).expect_err("it divides by zero");
     assert!(
         alignment.kind() == ErrorKind::Corrupt && alignment.to_string().contains("alignment"),
@@ -104,6 +88,29 @@ fn what_is_no_model_says_what_it_is() {
             .expect_err("a base model")
             .to_string()
             .contains("chat template")
+    );
+}
+
+fn what_candle_does_not_run_is_named(with: &dyn Fn(&'static str, Value) -> PathBuf) {
+    let mamba = load(&with("general.architecture", Value::String("mamba".into()))).expect_err("not llama");
+    assert!(
+        mamba.kind() == ErrorKind::Unsupported
+            && mamba.to_string().contains("mamba")
+            && mamba.to_string().contains("qwen3"),
+        "{mamba}"
+    );
+    let scaling =
+        load(&with("llama.rope.scaling.type", Value::String("longrope".into()))).expect_err("unknown");
+    assert!(
+        scaling.kind() == ErrorKind::Unsupported && scaling.to_string().contains("longrope"),
+        "{scaling}"
+    );
+    let experts = load(&with("llama.expert_count", Value::U32(8))).expect_err("a mixture");
+    assert!(experts.to_string().contains("mixture of experts"), "{experts}");
+    let words = load(&with("tokenizer.ggml.pre", Value::String("deepthought".into()))).expect_err("unknown");
+    assert!(
+        words.kind() == ErrorKind::Unsupported && words.to_string().contains("deepthought"),
+        "{words}"
     );
 }
 
@@ -123,7 +130,7 @@ fn a_type_of_tensors_that_cannot_be_run_is_named() {
     std::fs::write(&path, &bytes).expect("a writable folder");
     let error = load(&path).expect_err("no such product");
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert!(error.to_string().contains("IQ4_XS"), "{error}");
+    assert!(error.to_string().to_uppercase().contains("IQ4_XS"), "{error}");
 }
 
 #[test]
@@ -182,7 +189,7 @@ fn pulling_a_file_converts_it_and_leaves_the_original() {
         )
         .text
     };
-    assert_eq!(ask(&original), ask(&pulled.path));
+    assert_alike(&[ask(&original)], &[ask(&pulled.path)]);
     assert!(
         !store
             .pull(original.to_str().expect("UTF-8"), &mut |_| {})

@@ -10,12 +10,12 @@ use candle_core::quantized::{GgmlDType, QTensor};
 use serde_json::Value as Json;
 
 use crate::families::families;
-use crate::fixture::{Family, Folder};
+use crate::fixture::{Family, Folder, options};
 
 /// The logits after each of the tokens, which are read in pieces of so many.
 fn logits(path: &Path, ids: &[u32], piece: usize) -> Vec<Vec<f32>> {
-    let model = Evaluator::load(path).expect("the tiny model loads");
-    let mut sequences = model.sequences(1, ids.len());
+    let model = Evaluator::load(path, &options()).expect("the tiny model loads");
+    let mut sequences = model.sequences(1, ids.len()).expect("there is memory");
     let mut all = Vec::new();
     for piece in ids.chunks(piece) {
         let rows = sequences.read_all(0, piece).expect("ids of the vocabulary");
@@ -90,7 +90,7 @@ fn every_quantisation_computes_what_its_weights_say() {
         let few = logits(&path, &ids, 1);
         let converted = matches!(dtype, Q4_1 | Q5_0 | Q5_1);
         assert!(
-            converted || dense == expected,
+            converted || !options().backend.is_exact() || dense == expected,
             "{dtype:?}: the dense way rounds nothing else"
         );
         for found in [dense, few] {

@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
 use crate::checker::assert_valid;
-use crate::fixture::{Answer, Folder, collect, engine, request};
+use crate::fixture::{Answer, Folder, assert_alike, collect, engine, options, request};
 
 /// A request at a high temperature for JSON of this schema.
 pub(crate) fn wild(schema: &Value, seed: i64, max_tokens: u32) -> ChatRequest {
@@ -176,7 +176,14 @@ fn an_answer_depends_on_its_request_alone_also_where_it_is_json() {
         .iter()
         .map(|request| engine.generate(request).expect("a valid request"))
         .collect();
-    assert_eq!(texts(running.into_iter().map(collect).collect()), alone);
+    let together = texts(running.into_iter().map(collect).collect());
+    if options().backend.is_exact() {
+        assert_eq!(together, alone);
+    } else {
+        let [together, alone] =
+            [together, alone].map(|answers| answers.into_iter().map(|(text, _)| text).collect::<Vec<_>>());
+        assert_alike(&together, &alone);
+    }
 }
 
 #[test]

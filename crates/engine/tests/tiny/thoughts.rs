@@ -1,12 +1,12 @@
 //! Models that think aloud before they answer.
 
 use aurora_chat::{Delta, Update};
-use aurora_local::{Engine, Options, Refusal};
+use aurora_local::{Engine, Refusal};
 use candle_core::quantized::GgmlDType;
 use candle_core::quantized::gguf_file::Value;
 use serde_json::json;
 
-use crate::fixture::{Folder, request};
+use crate::fixture::{Folder, options, request};
 
 /// As Qwen 3's: the model thinks unless it is told not to, and then the template says for it that it did not.
 const THINKS: &str = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}\
@@ -19,7 +19,7 @@ fn engine(folder: &Folder) -> Engine {
         metadata.retain(|(key, _)| *key != "tokenizer.chat_template");
         metadata.push(("tokenizer.chat_template", Value::String(THINKS.into())));
     });
-    Engine::load(&path, Options::named("tiny")).expect("it loads")
+    Engine::load(&path, options()).expect("it loads")
 }
 
 /// The reasoning, the text and how many of the tokens were reasoning.

@@ -1,13 +1,13 @@
 //! Calls of tools, by templates that show each syntax and by one that knows no tools.
 
 use aurora_chat::{ChatRequest, FinishReason, Message, Role, ToolCall, Transcript, Verdict};
-use aurora_local::{Engine, Options, Refusal};
+use aurora_local::{Engine, Refusal};
 use candle_core::quantized::GgmlDType;
 use candle_core::quantized::gguf_file::Value as Field;
 use serde_json::{Value, json};
 
 use crate::checker::assert_valid;
-use crate::fixture::{Answer, Folder, TOOL_CALL, TOOL_CALLS, collect, request};
+use crate::fixture::{Answer, Folder, TOOL_CALL, TOOL_CALLS, collect, options, request};
 
 /// A template that shows tools, and what a model's calls look like.
 fn template(syntax: &str) -> String {
@@ -36,7 +36,7 @@ fn engine_with(folder: &Folder, template: Option<String>) -> Engine {
             metadata.push(("tokenizer.chat_template", Field::String(template)));
         }
     });
-    let mut options = Options::named("tiny");
+    let mut options = options();
     options.max_streams = 1;
     Engine::load(&path, options).expect("the tiny model loads")
 }

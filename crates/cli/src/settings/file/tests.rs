@@ -283,30 +283,56 @@ proptest::proptest! {
 #[cfg(feature = "engine")]
 #[test]
 fn local_models_have_a_table_of_their_own() {
-    let text = "[local]\nthreads = 3\nkv_budget = \"64MiB\"\nmax_streams = 192\nmax_queue = 0";
+    use aurora_local::Backend;
+
+    let text = "[local]\nbackend = \"candle\"\nthreads = 3\nkv_budget = \"64MiB\"\nmax_streams = 192\nmax_queue = 0\ngpu_layers = 20";
     let local = parse(Path::new("c"), text).unwrap().local;
+    assert_eq!(
+        local.backend,
+        Some(At {
+            value: Backend::Candle,
+            line: 2
+        })
+    );
     assert_eq!(
         local.kv_budget,
         Some(At {
             value: 64 << 20,
-            line: 3
+            line: 4
         })
     );
-    let numbers = [local.threads, local.max_streams, local.max_queue];
+    let numbers = [
+        local.threads,
+        local.max_streams,
+        local.max_queue,
+        local.gpu_layers,
+    ];
     assert_eq!(
         numbers.map(|number| number.map(|at| (at.value, at.line))),
-        [Some((3, 2)), Some((192, 4)), Some((0, 5))]
+        [Some((3, 3)), Some((192, 5)), Some((0, 6)), Some((20, 7))]
     );
-    assert_eq!(
-        mistakes("[local]\n\nthread = 1"),
-        ["config.toml:3: local.thread: unknown key; known here: threads, kv_budget, max_streams, max_queue"]
+    let backend = mistakes("[local]\n\nbackend = \"llama-cpp\"\nbackends = 1");
+    let expected = if Backend::LlamaCpp.is_compiled() {
+        &["config.toml:4: local.backends: unknown key"][..]
+    } else {
+        &[
+            "config.toml:3: local.backend: llama-cpp is not in this build of aurora; put it in with `cargo build --release \
+             --features llama-cpp`, or set \"candle\"",
+            "config.toml:4: local.backends: unknown key",
+        ]
+    };
+    assert!(
+        backend.len() == expected.len() && backend.iter().zip(expected).all(|(a, b)| a.starts_with(b)),
+        "{backend:?}"
     );
     for (line, beginning) in [
+        ("backend = \"torch\"", "\"torch\" is none of the backends"),
         ("threads = 0", "is a whole number from 1 to 256"),
         ("threads = \"two\"", "is a whole number from 1 to 256"),
         ("kv_budget = \"0\"", "\"0\" is not a size"),
         ("max_streams = 193", "is a whole number from 1 to 192"),
         ("max_queue = -1", "is a whole number from 0"),
+        ("gpu_layers = 1.5", "is a whole number from 0"),
     ] {
         let key = line.split(' ').next().unwrap();
         let found = mistakes(&format!("[local]\n{line}"));

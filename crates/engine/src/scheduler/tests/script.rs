@@ -40,6 +40,7 @@ pub(super) fn script(max_streams: usize, page: usize, pages: usize, bulk: usize)
             page,
             pages,
             bulk,
+            prefixes: true,
         },
         sequences: vec![Vec::new(); count],
         logits: Vec::new(),

@@ -39,6 +39,19 @@ impl Tokenizer {
             Cut::Whole { .. } if !text.is_empty() => self.merge(&text.replace(' ', "\u{2581}"), ids),
             Cut::Whole { .. } => {}
             Cut::Words { .. } => self.encode(text, ids),
+            #[cfg(feature = "llama-cpp")]
+            Cut::Foreign(_) => {
+                let from = ids.len();
+                self.encode(text, ids);
+                // Where it puts a space before a text, the same token without one.
+                if let Some(first) = ids.get_mut(from)
+                    && let Some(rest) = self.bytes(*first).strip_prefix(b" ")
+                    && !text.starts_with(' ')
+                    && let Some(id) = self.bytes.iter().position(|bytes| **bytes == *rest)
+                {
+                    *first = u32::try_from(id).unwrap_or(*first);
+                }
+            }
         }
     }
 }

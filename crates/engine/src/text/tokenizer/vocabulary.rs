@@ -170,10 +170,7 @@ impl Vocabulary {
         let spelling = &self.tokens[id];
         match self.kinds[id] {
             Kind::Control => true,
-            Kind::UserDefined => {
-                let encloses = |open, close| spelling.starts_with(open) && spelling.ends_with(close);
-                encloses('<', '>') || encloses('[', ']')
-            }
+            Kind::UserDefined => is_tag(spelling),
             Kind::Byte | Kind::Text => false,
         }
     }
@@ -236,6 +233,12 @@ impl Vocabulary {
             id => Ok(id.and_then(|id| u32::try_from(id).ok())),
         }
     }
+}
+
+/// Whether a spelling looks like a tag.
+pub(super) fn is_tag(spelling: &str) -> bool {
+    let between = |open, close| spelling.starts_with(open) && spelling.ends_with(close);
+    between('<', '>') || between('[', ']')
 }
 
 /// The merges a file lists.
