@@ -136,9 +136,14 @@ fn what_is_certain_is_the_same_with_and_without_log_probabilities() {
         let forced = ask(&engine, &request);
         request.extra.insert("logprobs".to_owned(), json!(true));
         let asked = ask(&engine, &request);
-        assert_eq!((&forced.text, &forced.end), (&asked.text, &asked.end));
-        assert_eq!(forced.usage.output_tokens, asked.usage.output_tokens);
-        assert_valid(&serde_json::from_str(&forced.text).expect("JSON"), &schema);
+        // A backend that computes several rows otherwise than one draws other things where there is a choice.
+        if options().backend.is_exact() {
+            assert_eq!((&forced.text, &forced.end), (&asked.text, &asked.end));
+            assert_eq!(forced.usage.output_tokens, asked.usage.output_tokens);
+        }
+        for answer in [&forced, &asked] {
+            assert_valid(&serde_json::from_str(&answer.text).expect("JSON"), &schema);
+        }
     }
 }
 
