@@ -106,8 +106,9 @@ async fn requests(
     let parts = connection.into_parts();
     let mut socket = parts.io.into_inner();
     socket.unread(&parts.read_buf);
-    if draining.is_terminated()
-        && let Pause::Sending(sending) = &mut pause
+    // Once more: it may have begun since, on another thread, and before this answer did.
+    if let Pause::Sending(sending) = &mut pause
+        && (draining.is_terminated() || (&mut *draining).now_or_never().is_some())
     {
         sending.close_after();
     }
