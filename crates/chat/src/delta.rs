@@ -1,6 +1,6 @@
 //! The increments an answer is made of, the same for every source and every wire format.
 
-use crate::{TokenLogprob, logprobs};
+use crate::TokenLogprob;
 
 /// One typed increment of an answer.
 ///
@@ -34,7 +34,7 @@ impl Delta {
                 let named = [&call.id, &call.name].into_iter().flatten().map(String::len);
                 named.sum::<usize>() + call.arguments.len()
             }
-            Self::Logprobs(tokens) => logprobs::cost(tokens),
+            Self::Logprobs(tokens) => tokens.iter().map(TokenLogprob::cost).sum(),
             Self::Usage(_) | Self::Finish(_) => 0,
         }
     }

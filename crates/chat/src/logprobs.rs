@@ -38,9 +38,3 @@ impl Likely {
         COST + self.token.len() + self.bytes.as_ref().map_or(0, Vec::len)
     }
 }
-
-/// What the values of a delta count for, where the size of an answer is limited, in bytes.
-#[must_use]
-pub fn cost(logprobs: &[TokenLogprob]) -> usize {
-    logprobs.iter().map(TokenLogprob::cost).sum()
-}

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Content, Delta, Failure, FailureKind, FinishReason, Limit, Message, Role, TokenLogprob, ToolCallDelta,
-    Usage, logprobs,
+    Usage,
 };
 
 /// The default limit on one answer, in bytes: 64 MiB.
@@ -89,11 +89,9 @@ impl Transcript {
     /// [`Limit::Answer`] if the answer would outgrow the limit; the delta is then not added, nor any part of it.
     pub fn push(&mut self, delta: &Delta) -> Result<(), Failure> {
         let cost = match delta {
-            Delta::Text(text) | Delta::Reasoning(text) | Delta::Refusal(text) => text.len(),
             Delta::ToolCall(call) => self.call_cost(call),
-            Delta::Logprobs(tokens) => logprobs::cost(tokens),
-            Delta::Usage(_) => 0,
             Delta::Finish(reason) => reason.as_str().len(),
+            said => said.weight(),
         };
         let bytes = self.bytes.saturating_add(cost);
         if bytes > self.limit {
