@@ -13,7 +13,7 @@ use crate::gguf::Gguf;
 use crate::llama_cpp;
 use crate::model::{Model, Outcome, Run, Shape};
 use crate::nn::{Candle, Llama, Pool};
-use crate::text::{Template, Tokenizer};
+use crate::text::{self, Template, Tokenizer};
 
 /// What runs a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -104,9 +104,9 @@ impl Loaded {
             Backend::Candle => {
                 let mut gguf = Gguf::open(path)?;
                 let weights = Arc::new(Llama::read(&mut gguf)?);
-                let tokenizer = Tokenizer::read(&gguf)?;
+                let (tokenizer, template) = text::read(&gguf)?;
                 Ok(Self {
-                    template: Template::read(&gguf, &tokenizer)?,
+                    template,
                     tokenizer: Arc::new(tokenizer),
                     quantisation: gguf.quantisation(),
                     weights: Weights::Candle(weights, Arc::new(Pool::new(options.threads)?)),

@@ -3,8 +3,8 @@
 use aurora_chat::{ChatRequest, RequestError};
 use serde_json::Value;
 
+use crate::error::refuse;
 use crate::text::check_extra;
-use crate::tools::refuse;
 
 const UNSUPPORTED: &str = "the local model does not support this";
 const FORMAT: &str = "the local model takes a grammar as 'response_format' only";

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use llguidance::api::TopLevelGrammar;
 use llguidance::toktrie::{InferenceCapabilities, SimpleVob, TokEnv, TokRxInfo, TokTrie, TokenizerEnv};
 use llguidance::{Matcher, ParserFactory};
+use serde_json::Value;
 
 use crate::text::Tokenizer;
 
@@ -39,7 +40,7 @@ pub(crate) struct Grammars {
     /// Made for the first request that needs it.
     factory: OnceLock<Result<ParserFactory, String>>,
     /// The one used last is last.
-    compiled: Mutex<VecDeque<(String, Matcher)>>,
+    compiled: Mutex<VecDeque<(String, Constraint)>>,
 }
 
 /// What an answer has to be, and how far it has come.
@@ -64,27 +65,30 @@ impl Grammars {
     /// # Errors
     /// In words, why there is no answer that obeys it, or none that this engine could make.
     pub(crate) fn compile(&self, grammar: &str) -> Result<Constraint, String> {
-        let mut matcher = match self.kept(grammar) {
-            Some(matcher) => matcher,
-            None => self.compile_anew(grammar)?,
-        };
-        let first = matcher.compute_mask().map_err(|error| reason(&error))?;
-        Ok(Constraint {
-            matcher,
-            first: Some(first),
-        })
+        match self.kept(grammar) {
+            Some(constraint) => Ok(constraint),
+            None => self.compile_anew(grammar),
+        }
     }
 
-    fn kept(&self, grammar: &str) -> Option<Matcher> {
+    /// Compiles the grammar of answers that are JSON which obeys a schema.
+    ///
+    /// # Errors
+    /// As [`Self::compile`].
+    pub(crate) fn compile_schema(&self, schema: Value) -> Result<Constraint, String> {
+        self.compile(&format!("start: {}\n", schema::rule(schema)?))
+    }
+
+    fn kept(&self, grammar: &str) -> Option<Constraint> {
         let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         let index = compiled.iter().position(|(text, _)| text == grammar)?;
         let found = compiled.remove(index)?;
-        let matcher = found.1.deep_clone();
+        let constraint = found.1.copy();
         compiled.push_back(found);
-        Some(matcher)
+        Some(constraint)
     }
 
-    fn compile_anew(&self, grammar: &str) -> Result<Matcher, String> {
+    fn compile_anew(&self, grammar: &str) -> Result<Constraint, String> {
         let factory = self
             .factory
             .get_or_init(|| factory(&self.tokenizer))
@@ -96,9 +100,12 @@ impl Grammars {
             if let Some(error) = matcher.get_error() {
                 return Err(reason(&error));
             }
-            // Fills the lexer's tables, for the copies too.
-            matcher.compute_mask().map_err(|error| reason(&error))?;
-            Ok(matcher)
+            // It also fills the lexer's tables.
+            let first = matcher.compute_mask().map_err(|error| reason(&error))?;
+            Ok(Constraint {
+                matcher,
+                first: Some(first),
+            })
         };
         let compiled = std::thread::scope(|scope| {
             let thread = std::thread::Builder::new()
@@ -112,19 +119,27 @@ impl Grammars {
                 Err(error) => Err(format!("there is no thread to compile it on: {error}")),
             }
         });
-        let matcher = compiled?;
+        let constraint = compiled?;
         if grammar.len() <= KEPT_BYTES {
             let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
             if compiled.len() == KEPT {
                 compiled.pop_front();
             }
-            compiled.push_back((grammar.to_owned(), matcher.deep_clone()));
+            compiled.push_back((grammar.to_owned(), constraint.copy()));
         }
-        Ok(matcher)
+        Ok(constraint)
     }
 }
 
 impl Constraint {
+    /// One like it, with a state of its own.
+    fn copy(&self) -> Self {
+        Self {
+            matcher: self.matcher.deep_clone(),
+            first: self.first.clone(),
+        }
+    }
+
     /// Goes on from where an answer stands that has begun with these tokens. False: it cannot begin so.
     pub(crate) fn go_on_from(&mut self, tokens: &[u32]) -> bool {
         self.first = None;

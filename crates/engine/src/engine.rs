@@ -12,7 +12,7 @@ use aurora_chat::{ChatRequest, RequestError, Start};
 
 use crate::backend::{Backend, Loaded};
 use crate::checks::check;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::generation::{Generation, Place, generation};
 use crate::model::Model as _;
 use crate::plan::{Plan, Planner};
@@ -282,12 +282,8 @@ impl Inner {
         }
         let prompt = self.template.prompt(request, &self.tokenizer, true, with_tools)?;
         if prompt.tokens.is_empty() {
-            let message = "messages: the model's chat template made an empty prompt of them".to_owned();
-            return Err(RequestError {
-                message,
-                param: Some("messages".to_owned()),
-                code: None,
-            });
+            let why = "the model's chat template made an empty prompt of them";
+            return Err(refuse("messages", why));
         }
         if prompt.tokens.len() >= context {
             Err(too_long(&prompt.tokens.len().to_string(), context))

@@ -1,6 +1,8 @@
-//! What can be wrong with a model file, or with fetching one.
+//! What can be wrong with a model file, with fetching one, or with a request.
 
 use std::path::PathBuf;
+
+use aurora_chat::RequestError;
 
 /// Why a model cannot be loaded, fetched or removed. [`Error::kind`] tells programs, `Display` tells people; an error that
 /// has a `source()` does not repeat what that says.
@@ -79,4 +81,9 @@ pub(crate) fn corrupt(message: impl Into<String>) -> Error {
 
 pub(crate) fn unsupported(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unsupported, message)
+}
+
+/// Why a request cannot be answered as it is: what is wrong with one of its fields.
+pub(crate) fn refuse(field: &str, why: &str) -> RequestError {
+    RequestError::new(format!("{field}: {why}"), Some(field.to_owned()), None)
 }

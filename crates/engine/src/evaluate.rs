@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use aurora_chat::{ChatRequest, RequestError};
 
 use crate::backend::{Loaded, Weights};
-use crate::constraint::{Grammars, schema};
+use crate::constraint::Grammars;
 use crate::engine::Options;
 use crate::error::Result;
 use crate::model::{Logits, Model, Outcome, Run};
@@ -100,12 +100,11 @@ impl Evaluator {
     pub fn cost_of_schema(&self, schema: serde_json::Value, text: &str) -> Result<SchemaCost, String> {
         let grammars = Grammars::new(Arc::clone(&self.tokenizer));
         // The first grammar of a model also builds its trees of tokens.
-        let rule = |schema| schema::rule(schema).map(|rule| format!("start: {rule}\n"));
         let began = Instant::now();
-        grammars.compile(&rule(serde_json::json!({"const": 1}))?)?;
+        grammars.compile_schema(serde_json::json!({"const": 1}))?;
         let trees = began.elapsed();
         let began = Instant::now();
-        let mut constraint = grammars.compile(&rule(schema)?)?;
+        let mut constraint = grammars.compile_schema(schema)?;
         let compile = began.elapsed();
         let mut masks = Vec::new();
         for token in self.tokenizer.encode_said(text) {

@@ -65,15 +65,15 @@ impl Gguf {
     /// The metadata of a file whose tensors may be of types that candle does not know.
     #[cfg(feature = "llama-cpp")]
     pub(crate) fn metadata(path: &Path) -> Result<Self> {
-        let opened = || File::open(path).map_err(|source| Error::io("open", path, source));
+        let file = File::open(path).map_err(|source| Error::io("open", path, source))?;
         let mut tensorless = Tensorless {
-            file: BufReader::new(opened()?),
+            file: BufReader::new(file),
             position: 0,
         };
         Ok(Self {
             path: path.to_owned(),
             content: Content::read(&mut tensorless).map_err(|error| damaged(path, &error))?,
-            file: BufReader::new(opened()?),
+            file: tensorless.file,
         })
     }
 

@@ -15,7 +15,7 @@ use crate::backend::{self, Loaded};
 use crate::engine::Options;
 use crate::error::{ErrorKind, Result};
 use crate::gguf::Gguf;
-use crate::text::{Template, Tokenizer};
+use crate::text;
 
 pub(crate) use vocabulary::Vocabulary;
 pub(crate) use weights::Weights;
@@ -32,7 +32,7 @@ pub(crate) fn read(path: &Path, options: &Options) -> Result<Loaded> {
         gguf => gguf?,
     };
     check::metadata(&gguf)?;
-    let ours = match ours(&gguf) {
+    let ours = match text::read(&gguf) {
         Err(error) if error.kind() == ErrorKind::Corrupt => return Err(error),
         ours => ours,
     };
@@ -55,11 +55,4 @@ pub(crate) fn read(path: &Path, options: &Options) -> Result<Loaded> {
         quantisation,
         weights: backend::Weights::LlamaCpp(weights),
     })
-}
-
-/// What the engine itself can make of a file's metadata.
-fn ours(gguf: &Gguf) -> Result<(Tokenizer, Template)> {
-    let tokenizer = Tokenizer::read(gguf)?;
-    let template = Template::read(gguf, &tokenizer)?;
-    Ok((tokenizer, template))
 }

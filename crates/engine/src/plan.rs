@@ -6,9 +6,10 @@ use aurora_chat::{ChatRequest, RequestError};
 use serde_json::Value;
 
 use crate::constraint::{self, Constraint, Grammars, schema};
+use crate::error::refuse;
 use crate::generation::Voice;
 use crate::text::{Measure, Sampler, Stops, Template, Tokenizer, Wording, begun};
-use crate::tools::{self, Reader, Syntax, Tools, refuse};
+use crate::tools::{self, Reader, Syntax, Tools};
 
 /// What makes plans for one model.
 pub(crate) struct Planner {
@@ -67,13 +68,8 @@ impl Planner {
 
     /// An answer that is JSON.
     fn json(&self, schema: Value, request: &ChatRequest) -> Result<Constraint, RequestError> {
-        let rule = schema::rule(schema).map_err(|why| constraint::cannot(&why))?;
-        let grammar = format!("start: {rule}\n");
-        let compiled = self
-            .grammars
-            .compile(&grammar)
-            .map_err(|why| constraint::cannot(&why))?;
-        self.go_on(compiled, request)
+        let compiled = self.grammars.compile_schema(schema);
+        self.go_on(compiled.map_err(|why| constraint::cannot(&why))?, request)
     }
 
     /// An answer that has to be calls.

@@ -11,7 +11,7 @@ mod wording;
 
 pub(crate) use likely::Measure;
 pub(crate) use sampler::{Sampler, best, check_extra};
-pub(crate) use stops::Stops;
+pub(crate) use stops::{Stops, overlap};
 pub(crate) use template::{Prompt, Template, begun};
 pub(crate) use thoughts::Thoughts;
 #[cfg(feature = "llama-cpp")]
@@ -19,3 +19,16 @@ pub(crate) use tokenizer::Parts;
 pub(crate) use tokenizer::Tokenizer;
 pub(crate) use utf8::Assembler;
 pub(crate) use wording::Wording;
+
+use crate::error::Result;
+use crate::gguf::Gguf;
+
+/// The tokenizer and the chat template of a file.
+///
+/// # Errors
+/// If one is missing or damaged, or of a kind that the engine does not know.
+pub(crate) fn read(gguf: &Gguf) -> Result<(Tokenizer, Template)> {
+    let tokenizer = Tokenizer::read(gguf)?;
+    let template = Template::read(gguf, &tokenizer)?;
+    Ok((tokenizer, template))
+}

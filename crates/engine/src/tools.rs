@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 pub(crate) use reader::{Reader, Said};
 pub(crate) use syntax::Syntax;
 
+use crate::error::refuse;
 use crate::text::Tokenizer;
 
 /// A function that may be called.
@@ -142,10 +143,6 @@ impl Tools {
 /// The error about tools whose calls cannot be held to their parameters.
 pub(crate) fn cannot(why: &str) -> RequestError {
     refuse("tools", &format!("no call can be held to these tools: {why}"))
-}
-
-pub(crate) fn refuse(param: &str, why: &str) -> RequestError {
-    RequestError::new(format!("{param}: {why}"), Some(param.to_owned()), None)
 }
 
 fn function(index: usize, tool: &Value) -> Result<Function, RequestError> {

@@ -61,8 +61,7 @@ fn object(place: &str, schema: &Value) -> Result<Value, RequestError> {
 }
 
 fn refuse(place: &str, why: &str) -> RequestError {
-    let param = format!("{FIELD}{place}");
-    RequestError::new(format!("{param}: {why}"), Some(param), None)
+    crate::error::refuse(&format!("{FIELD}{place}"), why)
 }
 
 #[cfg(test)]

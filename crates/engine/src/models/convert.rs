@@ -16,7 +16,7 @@ use crate::engine::Options;
 use crate::error::{Error, Result, corrupt, first_line};
 use crate::gguf::{Gguf, is_slow};
 use crate::nn::Config;
-use crate::text::{Template, Tokenizer};
+use crate::text;
 
 /// The metadata key that tells what a file's weights were.
 const CONVERTED_FROM: &str = "aurora.converted_from";
@@ -59,8 +59,7 @@ pub(super) fn convert(source: &Path, target: &Path) -> Result<PathBuf> {
 fn check(source: &Path) -> Result<Gguf> {
     let gguf = Gguf::open(source)?;
     Config::read(&gguf)?;
-    let tokenizer = Tokenizer::read(&gguf)?;
-    Template::read(&gguf, &tokenizer)?;
+    text::read(&gguf)?;
     Ok(gguf)
 }
 

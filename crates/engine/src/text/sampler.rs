@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use crate::constraint::Mask;
+use crate::error::refuse;
 
 /// The sampling of a request that says nothing about it. SmolLM2's authors recommend temperature 0.2 and top_p 0.9 (model
 /// card, "How to use"), for answers of 50 tokens; longer ones then soon repeat themselves for ever. With these settings
@@ -35,8 +36,7 @@ pub(crate) fn check_extra(request: &ChatRequest) -> Result<(), RequestError> {
         let (name, least, most) = field;
         let given = request.extra.get(name).filter(|value| !value.is_null());
         if given.is_some() && extra(request, field).is_none() {
-            let message = format!("{name}: expected a number from {least} to {most}");
-            return Err(RequestError::new(message, Some(name.to_owned()), None));
+            return Err(refuse(name, &format!("expected a number from {least} to {most}")));
         }
     }
     Ok(())

@@ -63,7 +63,7 @@ impl Stops {
 }
 
 /// The length of the longest end of `text` that is a proper beginning of `stop`.
-fn overlap(text: &str, stop: &str) -> usize {
+pub(crate) fn overlap(text: &str, stop: &str) -> usize {
     let longest = text.len().min(stop.len() - 1);
     (1..=longest)
         .rev()

@@ -19,7 +19,7 @@ use serde_json::Value as Json;
 
 use super::thoughts::Thoughts;
 use super::tokenizer::Tokenizer;
-use crate::error::{Error, ErrorKind, Result, unsupported};
+use crate::error::{Error, ErrorKind, Result, refuse, unsupported};
 use crate::gguf::Gguf;
 use crate::tools::Syntax;
 
@@ -199,12 +199,8 @@ impl Template {
             })
         });
         let refused = |error: TemplateError| {
-            let message = format!("messages: the model's chat template refuses this conversation: {error}");
-            RequestError {
-                message,
-                param: Some("messages".to_owned()),
-                code: None,
-            }
+            let why = format!("the model's chat template refuses this conversation: {error}");
+            refuse("messages", &why)
         };
         let mut rendered = rendered.map_err(refused)?;
         let thoughts = Thoughts::of(&self.source, &rendered, begun.as_deref());
@@ -228,19 +224,16 @@ impl Template {
 /// SGLang have it. Their `add_generation_prompt` says nothing more here.
 pub(crate) fn begun(request: &ChatRequest) -> Result<Option<&Message>, RequestError> {
     const FIELD: &str = "continue_final_message";
-    let refuse = |what: &str| {
-        let message = format!("{FIELD}: {what}");
-        RequestError::new(message, Some(FIELD.to_owned()), None)
-    };
     match request.extra.get(FIELD) {
         None | Some(Json::Null | Json::Bool(false)) => Ok(None),
         Some(Json::Bool(true)) => match request.messages.last() {
             Some(last) if last.role == Role::Assistant => Ok(Some(last)),
             Some(_) | None => Err(refuse(
+                FIELD,
                 "the last message is not the assistant's, so there is no answer to go on with",
             )),
         },
-        Some(_) => Err(refuse("expected a boolean")),
+        Some(_) => Err(refuse(FIELD, "expected a boolean")),
     }
 }
 
@@ -248,14 +241,10 @@ pub(crate) fn begun(request: &ChatRequest) -> Result<Option<&Message>, RequestEr
 /// SGLang have it; Qwen 3 takes `enable_thinking` there. What the conversation itself sets cannot be set so.
 fn settings(request: &ChatRequest, mark: impl Fn(&str) -> String) -> Result<Value, RequestError> {
     const FIELD: &str = "chat_template_kwargs";
-    let refuse = |param: String, expected: &str| {
-        let message = format!("{param}: expected {expected}");
-        RequestError::new(message, Some(param), None)
-    };
     let given = match request.extra.get(FIELD) {
         None | Some(Json::Null) => return Ok(context! {}),
         Some(Json::Object(given)) => given,
-        Some(_) => return Err(refuse(FIELD.to_owned(), "an object")),
+        Some(_) => return Err(refuse(FIELD, "expected an object")),
     };
     let value = |(name, value): (&String, &Json)| match value {
         Json::String(text) => Ok((name.clone(), Value::from(mark(text)))),
@@ -267,8 +256,8 @@ fn settings(request: &ChatRequest, mark: impl Fn(&str) -> String) -> Result<Valu
                 .map_or_else(|| Value::from(number.as_f64()), Value::from),
         )),
         Json::Null | Json::Array(_) | Json::Object(_) => Err(refuse(
-            format!("{FIELD}.{name}"),
-            "a boolean, a number or a string",
+            &format!("{FIELD}.{name}"),
+            "expected a boolean, a number or a string",
         )),
     };
     let values = given.iter().map(value).collect::<Result<Vec<_>, _>>()?;
@@ -283,12 +272,8 @@ fn text_of(index: usize, message: &Message) -> Result<String, RequestError> {
             .and_then(|kind| kind.as_str())
             .unwrap_or("unknown");
         let param = format!("messages[{index}].content[{part}]");
-        let message = format!("{param}: the local model reads text only, and this part is of type '{kind}'");
-        return Err(RequestError {
-            message,
-            param: Some(param),
-            code: None,
-        });
+        let why = format!("the local model reads text only, and this part is of type '{kind}'");
+        return Err(refuse(&param, &why));
     }
     Ok(message.plain_text().into_owned())
 }

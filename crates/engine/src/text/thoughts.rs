@@ -6,6 +6,8 @@
 
 use aurora_chat::Delta;
 
+use super::stops::overlap;
+
 const OPEN: &str = "<think>";
 const CLOSE: &str = "</think>";
 
@@ -140,11 +142,7 @@ fn give(text: &str, kind: fn(String) -> Delta, out: &mut impl FnMut(Delta)) {
 
 /// How many bytes at the end may belong to a closing tag: the lines' ends before it, and as much of it as is there.
 fn uncertain(text: &str) -> usize {
-    let tag = (1..CLOSE.len())
-        .rev()
-        .find(|&length| text.ends_with(&CLOSE[..length]))
-        .unwrap_or(0);
-    let before = &text[..text.len() - tag];
+    let before = &text[..text.len() - overlap(text, CLOSE)];
     text.len() - before.trim_end_matches('\n').len()
 }
 

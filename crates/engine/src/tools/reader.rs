@@ -9,6 +9,7 @@ use aurora_chat::ToolCallDelta;
 
 use super::scan::{Balance, Head, head};
 use super::syntax::Syntax;
+use crate::text::overlap;
 
 /// The longest head of a call: its name, and whatever stands before the arguments.
 const HEAD_MAX: usize = 16 << 10;
@@ -124,11 +125,7 @@ impl Reader {
     fn find_cue(&mut self, out: &mut Vec<Said>) -> bool {
         let cue = self.syntax.cue();
         let Some(at) = self.held.find(cue) else {
-            let keep = (1..cue.len().min(self.held.len() + 1))
-                .rev()
-                .find(|&length| self.held.ends_with(&cue[..length]))
-                .unwrap_or(0);
-            self.text(self.held.len() - keep, out);
+            self.text(self.held.len() - overlap(&self.held, cue), out);
             return false;
         };
         self.text(at, out);

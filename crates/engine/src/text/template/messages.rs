@@ -9,7 +9,7 @@ use aurora_chat::{ChatRequest, Message, RequestError, Role};
 use serde_json::{Map, Value as Json};
 
 use super::text_of;
-use crate::tools::refuse;
+use crate::error::refuse;
 
 /// A message as a template gets it, before anything in it is marked.
 #[derive(Debug)]
