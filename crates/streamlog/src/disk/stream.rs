@@ -163,6 +163,11 @@ impl Stream {
         inner.stopped.get_or_insert(why);
     }
 
+    /// It is finished and no longer kept: nothing of it is read any more, even before [`Self::end`].
+    pub(super) fn expire(&self) {
+        self.inner().gone.get_or_insert(Error::Expired);
+    }
+
     /// There is nothing to read any more. Gives how many bytes of memory that frees, and where it lay.
     pub(super) fn end(&self, why: Error) -> (usize, Vec<u32>) {
         let mut woken = Woken::default();

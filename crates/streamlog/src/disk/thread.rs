@@ -24,6 +24,7 @@ use super::{
     queue::Job,
     reader::SegmentFile,
     segments::Segments,
+    stream::Stream,
 };
 use crate::{Error, lock::lock, waiters::Woken};
 
@@ -113,11 +114,13 @@ impl Thread {
 
     /// Lets streams go whose time is over or whose room is needed.
     fn evict(&mut self) {
-        let mut evicted = Vec::new();
+        let mut evicted: Vec<Arc<Stream>> = Vec::new();
         {
             let mut catalog = lock(&self.shared.catalog);
             let now = SystemTime::now();
             evicted.extend(std::iter::from_fn(|| catalog.expire(now)));
+            // At once: whoever learns that they are gone finds no reader to which they are not.
+            evicted.iter().for_each(|stream| stream.expire());
             // Segments in which little is left take room too. Twice the budget is what they may.
             if self.segments.bytes() / 2 > self.shared.options.max_bytes {
                 // The oldest that frees one. Where an open stream lies in it too, it would free nothing; but a stream that
