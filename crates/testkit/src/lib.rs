@@ -5,6 +5,7 @@
 //! blocking one and one that starts a process use them alike. Dropping one stops it. They are for tests: they trust
 //! their peer, and panic where a test is wrong.
 
+pub mod documents;
 pub mod fixtures;
 mod gate;
 mod proxy;

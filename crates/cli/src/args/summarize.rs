@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 /// `aurora summarize …`
 #[derive(Clone, Debug, Args)]
 pub(crate) struct SummarizeArgs {
-    /// Text, Markdown or HTML files; - is standard input, which is also read where no file is named
+    /// Text, Markdown, HTML or PDF files; - is standard input, which is also read where no file is named
     #[arg(value_name = "FILE")]
     pub(crate) inputs: Vec<PathBuf>,
     /// The form of the summary

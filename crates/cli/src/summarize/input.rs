@@ -129,7 +129,7 @@ fn text(
     }
     let head = &bytes[..bytes.len().min(PDF_HEAD)];
     if memchr::memmem::find(head, b"%PDF-").is_some() && !head.starts_with(b"<") {
-        return Err("a PDF, which is not read yet (pdftotext makes text of it)".to_owned());
+        return outside::read(Kind::Pdf, bytes).and_then(|text| said(text, None));
     }
     let declared = encoding.or_else(|| {
         let may_be_page = is_page || head.trim_ascii_start().starts_with(b"<");

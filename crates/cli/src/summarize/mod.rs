@@ -1,6 +1,6 @@
 //! Summaries of texts of any length: read, cut into parts, asked for side by side, put together.
 //!
-//! The core does no I/O and asks nobody: [`decode`] and [`html`] make text of bytes, [`marks`] and [`split`] cut it,
+//! The core does no I/O and asks nobody: [`decode`], [`html`] and [`pdf`] make text of bytes, [`marks`] and [`split`] cut it,
 //! [`digest`] says what is to be asked and puts the notes together, [`budget`] how long things may be, and [`prompts`] in
 //! which words. Around it, [`input`] reads files, [`outside`] keeps parsers at a distance, [`cache`] keeps what has come,
 //! [`run`] drives the requests, and [`progress`] shows how far they are.
@@ -15,6 +15,7 @@ mod marks;
 mod model;
 pub(crate) mod outside;
 mod pace;
+mod pdf;
 mod progress;
 mod prompts;
 mod run;

@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use super::html;
+use super::{html, pdf};
 
 /// The hidden first argument that makes this program a reader.
 const COMMAND: &str = "__read-document";
@@ -23,19 +23,21 @@ const TIME: Duration = Duration::from_secs(120);
 const MEMORY: u64 = 4 << 30;
 
 /// The largest text that is taken from a document.
-const MAX_TEXT: usize = 64 << 20;
+pub(super) const MAX_TEXT: usize = 64 << 20;
 
 /// What is read by a process of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A page in UTF-8.
     Html,
+    Pdf,
 }
 
 impl Kind {
     fn name(self) -> &'static str {
         match self {
             Self::Html => "html",
+            Self::Pdf => "pdf",
         }
     }
 }
@@ -86,6 +88,7 @@ fn text(kind: &OsStr, document: Vec<u8>) -> Result<String, String> {
             let page = String::from_utf8(document).map_err(|_| "not UTF-8".to_owned())?;
             Ok(html::text(&page))
         }
+        Some("pdf") => pdf::text(document),
         _ => Err("no such kind of document".to_owned()),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use aurora_testkit::Script;
+use aurora_testkit::{Script, documents};
 use serde_json::json;
 
 use super::{Setting, first_words, text};
@@ -16,6 +16,8 @@ fn what_cannot_be_read_costs_no_request_and_is_named() {
     setting.home.file("image.txt", b"\x89PNG\r\n\x1a\n\0");
     setting.home.file("binary", b"a\0b");
     setting.home.file("broken.pdf", b"%PDF-1.4\nnonsense");
+    let picture = "q 100 0 0 100 0 0 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \u{7f} EI Q";
+    setting.home.file("picture.pdf", documents::pdf(&[picture]));
     fs::create_dir(setting.home.path().join("folder")).unwrap();
     for (args, what) in [
         (&["missing.txt"][..], "missing.txt: No such file"),
@@ -23,7 +25,8 @@ fn what_cannot_be_read_costs_no_request_and_is_named() {
         (&["good.txt", "blank.txt"], "blank.txt: has no text"),
         (&["image.txt"], "image.txt: a PNG image"),
         (&["binary"], "binary: not text"),
-        (&["broken.pdf"], "broken.pdf: a PDF, which is not read"),
+        (&["broken.pdf"], "broken.pdf: a PDF that is damaged"),
+        (&["picture.pdf"], "picture.pdf: a PDF that has pictures"),
         (&["folder"], "folder: is a folder"),
         (&["-", "-"], "can be read once"),
         (&["https://example.org/"], "addresses are not fetched"),
@@ -54,10 +57,12 @@ fn what_cannot_be_read_costs_no_request_and_is_named() {
 }
 
 #[test]
-fn pages_and_old_encodings_are_read() {
+fn pages_pdfs_and_old_encodings_are_read() {
     let setting = Setting::new(Script::with(first_words));
     let page = "<html><head><title>T</title><script>x()</script></head><body><nav>Menu</nav><h1>Boats</h1><p>They &amp; sails.";
     setting.home.file("page.html", page);
+    let page = "BT /F1 24 Tf 72 720 Td (Boats) Tj ET BT /F1 11 Tf 72 680 Td (They sail.) Tj ET";
+    setting.home.file("boats.pdf", documents::pdf(&[page]));
     setting.home.file(
         "old.txt",
         b"caf\xe9 et th\xe9 au lait, d\xe9j\xe0 vu, \xe0 bient\xf4t".as_slice(),
@@ -65,6 +70,7 @@ fn pages_and_old_encodings_are_read() {
     setting.home.file("gb.txt", b"\xba\xec\xc2\xa5\xc3\xce\xb5\xda\xd2\xbb\xbb\xd8\xa3\xac\xb4\xcb\xbf\xaa\xbe\xed\xb5\xda\xd2\xbb\xbb\xd8\xd2\xb2\xa1\xa3".as_slice());
     for (args, expected) in [
         (&["page.html"][..], "# Boats\n\nThey & sails."),
+        (&["boats.pdf"], "# Boats\n\nThey sail."),
         (&["old.txt"], "café et thé au lait, déjà vu, à bientôt"),
         (&["gb.txt"], "红楼梦第一回，此开卷第一回也。"),
         (
