@@ -2,7 +2,7 @@
 //!
 //! The file, its fonts and what is drawn are hayro's business; here are the glyphs, in the order in which a page draws them.
 //! That is the order of reading in nearly all files, columns included. Larger type makes headings. Page numbers, and lines
-//! that stand on top or at the foot of many pages, are left out.
+//! that stand on top or at the foot of pages near each other, are left out.
 //!
 //! It runs in a process of its own ([`super::outside`]).
 

@@ -61,7 +61,7 @@ impl Layout {
             self.add(ended);
         }
         self.add(line);
-        let page = self.lines.get_mut(first..).unwrap_or_default();
+        let page = &mut self.lines[first..];
         find_full(page);
         find_edges(page);
         self.pages += 1;
@@ -87,23 +87,21 @@ impl Layout {
                 continue;
             }
             let level = level(line, usual);
+            let mut begins_heading = level > 0;
             if let Some((place, last)) = before {
                 let gap = line.gap.filter(|_| place + 1 == n);
                 let last_level = self::level(last, usual);
                 if level > 0 && level == last_level && gap.is_some_and(|gap| gap <= PARAGRAPH) {
                     // A heading of two lines.
                     out.push(' ');
-                    out.push_str(&line.text);
-                    before = Some((n, line));
-                    continue;
-                }
-                if level > 0 || last_level > 0 || begins_paragraph(last, line, gap) {
+                    begins_heading = false;
+                } else if level > 0 || last_level > 0 || begins_paragraph(last, line, gap) {
                     out.push_str("\n\n");
                 } else {
                     join(&mut out, last, line);
                 }
             }
-            if level > 0 {
+            if begins_heading {
                 let _ = write!(out, "{} ", "#".repeat(level));
             }
             out.push_str(&line.text);
@@ -127,28 +125,33 @@ impl Layout {
 
     /// The lines that are page numbers, or stand in the same place of pages near each other.
     fn running(&self) -> HashSet<usize> {
-        // What stands at an edge, and where: the pages on which it does, in order.
-        let mut pages: HashMap<(String, i64), Vec<usize>> = HashMap::new();
-        for line in self.lines.iter().filter(|line| line.at_edge) {
-            pages.entry(place(line)).or_default().push(line.page);
+        if self.pages < 2 {
+            return HashSet::new();
         }
-        let recurs = |line: &Line| {
-            let place = place(line);
-            let letters = place.0.chars().filter(|c| c.is_alphabetic()).count();
-            letters > 1
-                && pages.get(&place).is_some_and(|pages| {
-                    let at = pages.partition_point(|&page| page < line.page);
-                    let is_near = |page: &usize| page.abs_diff(line.page) <= NEXT_PAGES;
-                    let before = at.checked_sub(1).and_then(|at| pages.get(at));
-                    let after = pages[at..].iter().find(|&&page| page != line.page);
-                    before.is_some_and(is_near) || after.is_some_and(is_near)
-                })
-        };
         let lines = self.lines.iter().enumerate();
-        lines
-            .filter(|(_, line)| self.pages > 1 && line.at_edge && (is_number(&line.text) || recurs(line)))
-            .map(|(n, _)| n)
-            .collect()
+        let edges: Vec<_> = lines
+            .filter(|(_, line)| line.at_edge)
+            .map(|(n, line)| (n, line, place(line)))
+            .collect();
+        // The pages on which the same stands in the same place, in order.
+        let mut pages: HashMap<&(String, i64), Vec<usize>> = HashMap::new();
+        for (_, line, place) in &edges {
+            let pages = pages.entry(place).or_default();
+            if pages.last() != Some(&line.page) {
+                pages.push(line.page);
+            }
+        }
+        let recurs = |page: usize, place: &(String, i64)| {
+            let pages = &pages[place];
+            let near = &pages[pages.partition_point(|other| other + NEXT_PAGES < page)..];
+            let mut near = near.iter().take_while(|other| **other <= page + NEXT_PAGES);
+            let letters = place.0.chars().filter(|c| c.is_alphabetic());
+            letters.count() > 1 && near.any(|other| *other != page)
+        };
+        let running = edges
+            .iter()
+            .filter(|(_, line, place)| is_number(&line.text) || recurs(line.page, place));
+        running.map(|(n, ..)| *n).collect()
     }
 }
 
