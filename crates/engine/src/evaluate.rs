@@ -13,6 +13,7 @@ use crate::engine::Options;
 use crate::error::Result;
 use crate::model::{Logits, Model, Outcome, Run};
 use crate::text::{Template, Tokenizer};
+use crate::tools::Tools;
 
 /// A loaded model, to be driven by hand.
 #[derive(Debug)]
@@ -76,8 +77,8 @@ impl Evaluator {
             .collect()
     }
 
-    /// The tokens of a conversation, rendered with the model's chat template; with the beginning of the answer after
-    /// them where `add_generation_prompt` says so.
+    /// The tokens of a conversation and of the tools in it, rendered with the model's chat template; with the beginning of
+    /// the answer after them where `add_generation_prompt` says so.
     ///
     /// # Errors
     /// If the template or the model refuses the conversation.
@@ -86,9 +87,10 @@ impl Evaluator {
         request: &ChatRequest,
         add_generation_prompt: bool,
     ) -> Result<Vec<u32>, RequestError> {
+        let with_tools = Tools::wanted(request)?.is_some();
         let prompt = self
             .template
-            .prompt(request, &self.tokenizer, add_generation_prompt, false)?;
+            .prompt(request, &self.tokenizer, add_generation_prompt, with_tools)?;
         Ok(prompt.tokens)
     }
 

@@ -10,5 +10,6 @@ mod fixture;
 mod forward;
 mod likely;
 mod structured;
+mod templates;
 mod thoughts;
 mod tools;

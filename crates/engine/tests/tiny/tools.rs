@@ -51,7 +51,7 @@ fn parameters() -> Value {
     })
 }
 
-fn with_tools(choice: Value, seed: i64) -> ChatRequest {
+pub(crate) fn with_tools(choice: Value, seed: i64) -> ChatRequest {
     let tool = |name: &str| json!({"type": "function", "function": {"name": name, "description": "d", "parameters": parameters()}});
     ChatRequest {
         temperature: Some(2.0),
@@ -62,12 +62,12 @@ fn with_tools(choice: Value, seed: i64) -> ChatRequest {
     }
 }
 
-fn ask(engine: &Engine, request: &ChatRequest) -> Answer {
+pub(crate) fn ask(engine: &Engine, request: &ChatRequest) -> Answer {
     collect(engine.generate(request).expect("a valid request"))
 }
 
 /// The calls of a whole answer, each valid.
-fn calls(answer: &Answer) -> Vec<ToolCall> {
+pub(crate) fn calls(answer: &Answer) -> Vec<ToolCall> {
     assert_eq!(
         answer.end.finish_reason,
         Some(FinishReason::ToolCalls),
