@@ -192,6 +192,10 @@ impl<M: Model + ?Sized> Model for Box<M> {
         (**self).shape()
     }
 
+    fn beside(&self) -> usize {
+        (**self).beside()
+    }
+
     fn pages_taken(&self) -> usize {
         (**self).pages_taken()
     }

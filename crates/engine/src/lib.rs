@@ -19,6 +19,7 @@ pub mod measure;
 mod model;
 pub mod models;
 mod nn;
+mod pace;
 mod plan;
 mod scheduler;
 mod text;

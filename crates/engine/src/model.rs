@@ -12,6 +12,10 @@ pub(crate) trait Model: fmt::Debug {
     /// What the scheduler has to know of it. Does not change.
     fn shape(&self) -> Shape;
 
+    /// Rows of a prompt that a step is to hold at most while others are answering: the more, the sooner the prompt is read,
+    /// and the longer they wait for their next tokens. At least 1; may change with every step.
+    fn beside(&self) -> usize;
+
     /// Pages that hold tokens of sequences, each counted once however many share it. At most [`Shape::pages`].
     fn pages_taken(&self) -> usize;
 

@@ -29,8 +29,6 @@ use sequence::Sequence;
 const ALONE: usize = 512;
 /// When others have prompts too: a short one does not wait long for a long one's piece.
 const BESIDE_PROMPTS: usize = 256;
-/// When others are answering: some 65 ms of SmolLM2 on two cores, of which 16 rows would take 40, and 128 rows 100.
-const BESIDE_ANSWERS: usize = 64;
 /// Rows that take the way of few, at once.
 const FEW: usize = 16;
 /// Tokens that a sequence is about to need: with room for these it is let in.
@@ -147,7 +145,7 @@ impl<M: Model> Scheduler<M> {
         let Some(kept) = self.kept.unread() else {
             return false;
         };
-        let rows = BESIDE_ANSWERS.min(kept.tokens.len() - kept.read);
+        let rows = self.model.beside().min(kept.tokens.len() - kept.read);
         let (slot, position) = (kept.slot, kept.read);
         let need = self.new_pages(position, rows);
         while self.model.pages_taken() + need > self.shape.pages.min(self.keep) {
@@ -255,7 +253,7 @@ impl<M: Model> Scheduler<M> {
             let answering = |sequence: &&Sequence| sequence.is_answering();
             if let Some(index) = self.reader() {
                 let most = if self.running.iter().any(|sequence| answering(&sequence)) {
-                    BESIDE_ANSWERS
+                    self.model.beside()
                 } else if self.running.len() > 1 {
                     BESIDE_PROMPTS
                 } else {

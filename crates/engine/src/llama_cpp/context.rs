@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::llama_batch::LlamaBatch;
@@ -12,6 +13,7 @@ use super::cells::Cells;
 use super::weights::{BATCH, Weights};
 use crate::error::{Error, ErrorKind, Result, corrupt};
 use crate::model::{Logits, Model, Outcome, Run, Shape};
+use crate::pace::Pace;
 
 self_cell::self_cell!(
     /// A context and the model that it borrows.
@@ -29,7 +31,11 @@ pub(crate) struct LlamaCpp {
     cells: Cells,
     shape: Shape,
     logits: Vec<f32>,
+    pace: Pace,
 }
+
+/// As many rows of a prompt are read beside answers, however long they take: fewer are not much quicker.
+const LEAST_BESIDE: usize = 16;
 
 /// A row of a step.
 struct Row {
@@ -55,6 +61,7 @@ impl LlamaCpp {
                 prefixes: weights.prefixes(),
             },
             logits: Vec::new(),
+            pace: Pace::new(LEAST_BESIDE),
         }
     }
 
@@ -74,14 +81,16 @@ impl LlamaCpp {
                 return Err(corrupt(format!("token {token} is outside the vocabulary")));
             }
         }
-        let mut rows = runs.iter().flat_map(rows_of).peekable();
-        while rows.peek().is_some() {
+        let began = Instant::now();
+        let mut rest = runs.iter().flat_map(rows_of).peekable();
+        while rest.peek().is_some() {
             // What has no end to cut off cannot be stopped.
             if self.shape.prefixes && stop() {
                 return Ok(Outcome::Stopped);
             }
-            self.batch(&mut rows)?;
+            self.batch(&mut rest)?;
         }
+        self.pace.step(runs, began.elapsed());
         for run in runs {
             self.cells.add(run.sequence, run.tokens.len());
         }
@@ -136,6 +145,10 @@ impl LlamaCpp {
 impl Model for LlamaCpp {
     fn shape(&self) -> Shape {
         self.shape
+    }
+
+    fn beside(&self) -> usize {
+        self.pace.rows()
     }
 
     fn pages_taken(&self) -> usize {

@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering;
 
 use proptest::prelude::*;
 
-use super::{ALONE, BESIDE_ANSWERS, KEPT, Scheduler};
+use super::{ALONE, KEPT, Scheduler};
 use crate::model::Model;
-use script::{Asked, BULK, Script, answer, answer_with, ask, ask_with, script, some};
+use script::{Asked, BESIDE, BULK, Script, answer, answer_with, ask, ask_with, script, some};
 
 /// A prompt like no other.
 fn prompt(seed: u32, length: usize) -> Vec<u32> {
@@ -85,7 +85,7 @@ fn a_prompt_is_read_in_small_pieces_beside_answers_and_in_large_ones_alone() {
     finish(&mut scheduler);
     for step in &scheduler.model.steps[1..] {
         let rows = step.iter().filter(|run| run.3).map(|run| run.2).sum::<usize>();
-        assert!(rows <= BESIDE_ANSWERS + BESIDE_ANSWERS / 4);
+        assert!(rows <= BESIDE + BESIDE / 4);
         // Whoever answers has a row in every step.
         assert!(step.iter().any(|run| !run.3), "{step:?}");
     }
@@ -238,7 +238,7 @@ fn a_rest_that_is_called_off_costs_nothing_but_its_piece() {
     assert!(scheduler.rest(&|| false));
     assert_eq!(
         scheduler.kept.iter().map(|kept| kept.read).sum::<usize>(),
-        20 + BESIDE_ANSWERS
+        20 + BESIDE
     );
 }
 

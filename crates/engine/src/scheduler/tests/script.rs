@@ -13,6 +13,9 @@ pub(super) const VOCABULARY: usize = 97;
 /// Prompts of this many tokens take the way of many.
 pub(super) const BULK: usize = 12;
 
+/// Rows of a prompt beside answers.
+pub(super) const BESIDE: usize = 64;
+
 /// A token, and whether it took the way of many.
 type Fed = (u32, bool);
 
@@ -63,6 +66,10 @@ impl Script {
 impl Model for Script {
     fn shape(&self) -> Shape {
         self.shape
+    }
+
+    fn beside(&self) -> usize {
+        BESIDE
     }
 
     fn pages_taken(&self) -> usize {
