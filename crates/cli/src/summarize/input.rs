@@ -129,7 +129,7 @@ fn text(
     }
     let head = &bytes[..bytes.len().min(PDF_HEAD)];
     if memchr::memmem::find(head, b"%PDF-").is_some() && !head.starts_with(b"<") {
-        return outside::read(Kind::Pdf, bytes).and_then(|text| said(text, None));
+        return outside::read(Kind::Pdf, bytes).and_then(|(text, remark)| said(text, remark));
     }
     let declared = encoding.or_else(|| {
         let may_be_page = is_page || head.trim_ascii_start().starts_with(b"<");
@@ -148,7 +148,7 @@ fn text(
         )),
     };
     if is_page || begins_page(&text) {
-        return outside::read(Kind::Html, text.into_bytes()).and_then(|text| said(text, remark));
+        return outside::read(Kind::Html, text.into_bytes()).and_then(|(text, _)| said(text, remark));
     }
     said(text, remark)
 }

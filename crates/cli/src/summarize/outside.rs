@@ -25,6 +25,12 @@ const MEMORY: u64 = 4 << 30;
 /// The largest text that is taken from a document.
 pub(super) const MAX_TEXT: usize = 64 << 20;
 
+/// A text, and a remark on what of the document is not in it.
+type Text = (String, Option<String>);
+
+/// The largest answer of a reader: a line and a text.
+const MAX_ANSWER: usize = MAX_TEXT + 1024;
+
 /// What is read by a process of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -42,11 +48,11 @@ impl Kind {
     }
 }
 
-/// The text of a document.
+/// The text of a document, and a remark on what of the document is not in it.
 ///
 /// # Errors
 /// What is wrong with it, for a person.
-pub(crate) fn read(kind: Kind, document: Vec<u8>) -> Result<String, String> {
+pub(crate) fn read(kind: Kind, document: Vec<u8>) -> Result<Text, String> {
     let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
     let mut command = Command::new(program);
     command.args([COMMAND, kind.name()]);
@@ -61,13 +67,13 @@ pub(crate) fn serve(line: &[OsString]) -> Option<u8> {
     }
     limit_memory();
     let answer = document().and_then(|document| text(kind, document));
-    let (mark, text) = match &answer {
-        Ok(text) => (b'+', text),
-        Err(what) => (b'-', what),
+    // A line that says how it went, and the text or what is wrong.
+    let (mark, remark, text) = match &answer {
+        Ok((text, remark)) => ('+', remark.as_deref().unwrap_or_default(), text),
+        Err(what) => ('-', "", what),
     };
     let mut out = io::stdout().lock();
-    let written = out
-        .write_all(&[mark])
+    let written = writeln!(out, "{mark}{remark}")
         .and_then(|()| out.write_all(text.as_bytes()))
         .and_then(|()| out.flush());
     Some(u8::from(written.is_err()))
@@ -82,11 +88,11 @@ fn document() -> Result<Vec<u8>, String> {
     Ok(document)
 }
 
-fn text(kind: &OsStr, document: Vec<u8>) -> Result<String, String> {
+fn text(kind: &OsStr, document: Vec<u8>) -> Result<Text, String> {
     match kind.to_str() {
         Some("html") => {
             let page = String::from_utf8(document).map_err(|_| "not UTF-8".to_owned())?;
-            Ok(html::text(&page))
+            Ok((html::text(&page), None))
         }
         Some("pdf") => pdf::text(document),
         _ => Err("no such kind of document".to_owned()),
@@ -108,7 +114,7 @@ fn limit_memory() {
 fn limit_memory() {}
 
 /// Runs a reader.
-fn run(mut command: Command, document: Vec<u8>, time: Duration) -> Result<String, String> {
+fn run(mut command: Command, document: Vec<u8>, time: Duration) -> Result<Text, String> {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -123,7 +129,7 @@ fn run(mut command: Command, document: Vec<u8>, time: Duration) -> Result<String
     if let Some(output) = child.stdout.take() {
         std::thread::spawn(move || {
             let mut answer = Vec::new();
-            let read = output.take(MAX_TEXT as u64 + 2).read_to_end(&mut answer);
+            let read = output.take(MAX_ANSWER as u64 + 1).read_to_end(&mut answer);
             let _ = send.send(read.map(|_| answer));
         });
     }
@@ -131,7 +137,7 @@ fn run(mut command: Command, document: Vec<u8>, time: Duration) -> Result<String
     let late = answer.is_err();
     let status = end(
         &mut child,
-        late || matches!(&answer, Ok(Ok(answer)) if answer.len() > MAX_TEXT),
+        late || matches!(&answer, Ok(Ok(answer)) if answer.len() > MAX_ANSWER),
     );
     let answer = match answer {
         Err(_) => {
@@ -143,15 +149,21 @@ fn run(mut command: Command, document: Vec<u8>, time: Duration) -> Result<String
         Ok(Err(error)) => return Err(format!("cannot read what its reader says: {error}")),
         Ok(Ok(answer)) => answer,
     };
-    if answer.len() > MAX_TEXT {
+    if answer.len() > MAX_ANSWER {
         return Err(format!(
             "its text is larger than the limit of {} MiB",
             MAX_TEXT >> 20
         ));
     }
-    let said = answer.split_first().and_then(|(mark, text)| {
-        let text = std::str::from_utf8(text).ok()?.to_owned();
-        Some(if *mark == b'+' { Ok(text) } else { Err(text) })
+    let said = String::from_utf8(answer).ok().and_then(|answer| {
+        let (line, text) = answer.split_once('\n')?;
+        let text = text.to_owned();
+        let remark = |remark: &str| Some(remark.to_owned()).filter(|remark| !remark.is_empty());
+        match line.split_at_checked(1)? {
+            ("+", line) => Some(Ok((text, remark(line)))),
+            ("-", "") => Some(Err(text)),
+            _ => None,
+        }
     });
     match (said, status) {
         (Some(said), Ok(status)) if status.success() => said,
@@ -175,7 +187,7 @@ fn end(child: &mut Child, kill: bool) -> io::Result<ExitStatus> {
 mod tests {
     use super::*;
 
-    fn shell(script: &str, time: Duration) -> Result<String, String> {
+    fn shell(script: &str, time: Duration) -> Result<Text, String> {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
         run(command, vec![b'x'; 1 << 20], time)
@@ -184,15 +196,19 @@ mod tests {
     #[test]
     fn whatever_a_reader_does_there_is_an_answer() {
         let long = Duration::from_secs(60);
-        assert_eq!(shell("cat >/dev/null; printf +text", long).as_deref(), Ok("text"));
-        assert_eq!(shell("printf -- -wrong", long), Err("wrong".to_owned()));
+        let text = |remark: Option<&str>| Ok(("a\nb".to_owned(), remark.map(str::to_owned)));
+        assert_eq!(shell("cat >/dev/null; printf '+\na\nb'", long), text(None));
+        assert_eq!(shell("printf '+less\na\nb'", long), text(Some("less")));
+        assert_eq!(shell("printf -- '-\nwrong'", long), Err("wrong".to_owned()));
         for (script, time, what) in [
             ("kill -SEGV $$", long, "damaged"),
             ("exit 101", long, "damaged"),
-            ("printf +half; kill -KILL $$", long, "damaged"),
-            ("printf '+\\377'", long, "damaged"),
+            ("printf '+\nhalf'; kill -KILL $$", long, "damaged"),
+            ("printf '+\\n\\377'", long, "damaged"),
+            ("printf +text", long, "damaged"),
+            ("printf '?\\ntext'", long, "damaged"),
             ("exec sleep 600", Duration::from_millis(50), "longer than"),
-            ("printf +; exec cat /dev/zero", long, "64 MiB"),
+            ("printf '+\n'; exec cat /dev/zero", long, "64 MiB"),
         ] {
             let error = shell(script, time).unwrap_err();
             assert!(error.contains(what), "{script}: {error}");

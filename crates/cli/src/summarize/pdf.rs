@@ -29,14 +29,17 @@ const MAX_PAGES: usize = 50_000;
 /// The most glyphs of which no character is known, one in so many.
 const UNKNOWN: usize = 4;
 
+/// A page that is covered by pictures for the most part and has fewer glyphs is a picture of a page: a scan with a stamp or a number.
+const FEW_GLYPHS: usize = 100;
+
 /// What fonts say of glyphs of which they know no character.
 const NO_CHARACTER: [char; 2] = ['\u{fffd}', '\u{ffff}'];
 
-/// The text of a file.
+/// The text of a file, and what of the file is not in it.
 ///
 /// # Errors
 /// What is wrong with it, for a person: it is encrypted, damaged, has no text or too much of it.
-pub(super) fn text(file: Vec<u8>) -> Result<String, String> {
+pub(super) fn text(file: Vec<u8>) -> Result<(String, Option<String>), String> {
     let pdf = Pdf::new(file).map_err(|error| match error {
         LoadPdfError::Decryption(_) => {
             "an encrypted PDF, which takes a password (qpdf --decrypt makes one without)".to_owned()
@@ -50,6 +53,7 @@ pub(super) fn text(file: Vec<u8>) -> Result<String, String> {
     let cache = InterpreterCache::new();
     let mut page = Page::default();
     let mut layout = Layout::default();
+    let mut pictures = 0;
     for content in pages.iter() {
         let mut context = Context::new(
             Affine::IDENTITY,
@@ -59,6 +63,10 @@ pub(super) fn text(file: Vec<u8>) -> Result<String, String> {
             InterpreterSettings::default(),
         );
         interpret_page(content, &mut context, &mut page);
+        let (width, height) = content.render_dimensions();
+        let is_covered = page.covered * 2.0 > f64::from(width) * f64::from(height);
+        pictures += usize::from(is_covered && page.glyphs.len() < FEW_GLYPHS);
+        page.covered = 0.0;
         layout.page(&std::mem::take(&mut page.glyphs));
         page.last_run.clear();
         if layout.bytes() > MAX_TEXT {
@@ -69,14 +77,18 @@ pub(super) fn text(file: Vec<u8>) -> Result<String, String> {
     if page.unknown * UNKNOWN > page.known + page.unknown {
         return Err("a PDF whose fonts do not say what characters they show; reading it as a picture (ocrmypdf --force-ocr) makes one that does".to_owned());
     }
-    match (text.trim().is_empty(), page.images) {
-        (false, _) => Ok(text),
-        (true, 0) => Err("a PDF without text".to_owned()),
-        (true, _) => Err(
-            "a PDF that has pictures of pages and no text; reading them (ocrmypdf) makes one that does"
+    if text.trim().is_empty() {
+        return Err(match page.images {
+            0 => "a PDF without text".to_owned(),
+            _ => "a PDF that has pictures of pages and no text; reading them (ocrmypdf) makes one that does"
                 .to_owned(),
-        ),
+        });
     }
+    let all = pages.len();
+    let remark = (pictures > 0).then(|| {
+        format!("of its {all} pages {pictures} are pictures, which are not read (ocrmypdf --skip-text makes a PDF with their text)")
+    });
+    Ok((text, remark))
 }
 
 /// Collects the glyphs of a page.
@@ -88,6 +100,8 @@ struct Page {
     known: usize,
     unknown: usize,
     images: usize,
+    /// The area of this page's pictures.
+    covered: f64,
 }
 
 impl Device<'_> for Page {
@@ -130,8 +144,11 @@ impl Device<'_> for Page {
         self.last_run = placed;
     }
 
-    fn draw_image(&mut self, _: Image<'_, '_>, _: ImageDrawProps<'_>) {
+    fn draw_image(&mut self, image: Image<'_, '_>, props: ImageDrawProps<'_>) {
         self.images += 1;
+        // From pixels to the page.
+        let pixels = f64::from(image.width()) * f64::from(image.height());
+        self.covered += pixels * props.transform.determinant().abs();
     }
 
     fn pop_clip(&mut self) {}

@@ -2,7 +2,9 @@
 
 use aurora_testkit::documents::pdf as file;
 
-use super::*;
+fn text(file: Vec<u8>) -> Result<String, String> {
+    super::text(file).map(|(text, _)| text)
+}
 
 #[test]
 fn text_is_read_with_its_headings_and_paragraphs() {
@@ -41,6 +43,28 @@ fn files_without_text_are_told_from_damaged_ones() {
     // An inline image, and nothing else.
     let image = "q 100 0 0 100 0 0 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \u{7f} EI Q";
     assert!(text(file(&[image])).is_err_and(|what| what.contains("pictures")));
+}
+
+#[test]
+fn pages_that_are_pictures_are_remarked_on() {
+    let words = "BT /F1 11 Tf 72 700 Td (Volume 3) Tj ET";
+    let picture = |width: u32| format!("q {width} 0 0 700 0 0 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \u{7f} EI Q");
+    let with_words = |picture: String| format!("{picture}\n{words}");
+    let long = format!(
+        "BT /F1 11 Tf 72 700 Td ({}) Tj ET",
+        "Text over a picture. ".repeat(5)
+    );
+    let remark = |pages: &[String]| {
+        let pages: Vec<&str> = pages.iter().map(String::as_str).collect();
+        super::text(file(&pages)).unwrap().1
+    };
+    let scan = with_words(picture(600));
+    let plain = words.replace("Volume 3", "The keeper");
+    let illustrated = format!("{}\n{plain}", picture(300));
+    let written_over = format!("{}\n{long}", picture(600));
+    assert_eq!(remark(&[plain, illustrated.clone(), written_over]), None);
+    let remark = remark(&[scan, picture(600), illustrated]).unwrap();
+    assert!(remark.starts_with("of its 3 pages 2 are pictures"), "{remark}");
 }
 
 #[test]

@@ -87,3 +87,21 @@ fn pages_pdfs_and_old_encodings_are_read() {
     let run = setting.home.pipe(b"From a pipe.", &setting.args(&url, &["-"]));
     assert_eq!(run.out, "- From a pipe.\n", "{run:?}");
 }
+
+#[test]
+fn what_of_a_document_is_not_read_is_said() {
+    let setting = Setting::new(Script::with(first_words));
+    let page = "BT /F1 11 Tf 72 680 Td (They sail.) Tj ET";
+    let scan = "q 600 0 0 700 0 0 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \u{7f} EI Q";
+    setting
+        .home
+        .file("scans.pdf", documents::pdf(&[page, scan, scan]));
+    let run = setting.run(&["scans.pdf"]);
+    assert_eq!(
+        (run.code, run.out.as_str()),
+        (Some(0), "- They sail.\n"),
+        "{run:?}"
+    );
+    let remark = "scans.pdf: of its 3 pages 2 are pictures";
+    assert!(run.err.contains(remark), "{run:?}");
+}
