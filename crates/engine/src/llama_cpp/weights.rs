@@ -21,6 +21,9 @@ const CELLS: usize = 256;
 /// Rows of a batch, which it computes at once: with more, prompts are no faster on a processor.
 pub(super) const BATCH: usize = 512;
 
+/// What llama.cpp says of a file that ends before its tensors do.
+const CUT_SHORT: &str = "corrupted or incomplete";
+
 /// The weights of a model.
 #[derive(Clone, Debug)]
 pub(crate) struct Weights {
@@ -44,7 +47,11 @@ impl Weights {
         let (model, why) = reasons::of(|| LlamaModel::load_from_file(backend, path, &params));
         let model = model.map_err(|source| {
             let why = if why.is_empty() { source.to_string() } else { why };
-            unsupported(format!("{}: llama.cpp does not load it: {why}", path.display()))
+            let message = format!("{}: llama.cpp does not load it: {why}", path.display());
+            if why.contains(CUT_SHORT) {
+                return corrupt(message);
+            }
+            unsupported(message)
         })?;
         let available = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let threads = options.threads.unwrap_or_else(available).max(1);

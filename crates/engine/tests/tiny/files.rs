@@ -34,13 +34,18 @@ fn damage_in_the_header_never_panics() {
     let folder = Folder::new();
     let path = folder.model(GgmlDType::Q8_0);
     let whole = std::fs::read(&path).expect("it was just written");
+    load_damaged(&path, &whole);
+}
+
+/// Damages a file in many places of its header, one at a time.
+fn load_damaged(path: &Path, whole: &[u8]) {
     for position in (0..1500).step_by(7).chain((1500..12_000).step_by(331)) {
         for value in [0x00, 0x7f, 0xff] {
-            let mut damaged = whole.clone();
+            let mut damaged = whole.to_vec();
             damaged[position] = value;
-            std::fs::write(&path, &damaged).expect("a writable folder");
+            std::fs::write(path, &damaged).expect("a writable folder");
             // It may still be a sound file, or not; either is fine.
-            let _ = load(&path);
+            let _ = load(path);
         }
     }
 }
@@ -131,6 +136,56 @@ fn a_type_of_tensors_that_cannot_be_run_is_named() {
     let error = load(&path).expect_err("no such product");
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().to_uppercase().contains("IQ4_XS"), "{error}");
+}
+
+/// A sound file whose tensors are of a type that candle does not know, and llama.cpp does: IQ4_NL, whose blocks are laid out as
+/// those of Q4_0.
+fn foreign(folder: &Folder) -> PathBuf {
+    let path = folder.model(GgmlDType::Q4_0);
+    let mut bytes = std::fs::read(&path).expect("it was just written");
+    let mut changed = 0;
+    for at in 0..bytes.len() - 32 {
+        // The end of a name, two dimensions of the tiny model's sizes, the type of Q4_0.
+        let is_size = |bytes: &[u8]| bytes[2..].iter().all(|&byte| byte == 0) && bytes[..2] != [0, 0];
+        if bytes[at..].starts_with(b".weight\x02\0\0\0")
+            && is_size(&bytes[at + 11..at + 19])
+            && is_size(&bytes[at + 19..at + 27])
+            && bytes[at + 27..at + 31] == 2_u32.to_le_bytes()
+        {
+            bytes[at + 27] = 20;
+            changed += 1;
+        }
+    }
+    assert!(changed > 4, "{changed}");
+    std::fs::write(&path, &bytes).expect("a writable folder");
+    path
+}
+
+#[test]
+fn files_that_candle_cannot_read_are_refused_or_as_safe_as_others() {
+    let folder = Folder::new();
+    let path = foreign(&folder);
+    if options().backend == Backend::Candle {
+        let error = load(&path).expect_err("candle does not know it");
+        assert!(error.to_string().to_uppercase().contains("IQ4_NL"), "{error}");
+        return;
+    }
+    let engine = load(&path).expect("llama.cpp knows it");
+    let answer = collect(engine.generate(&request("the", 5)).expect("a valid request"));
+    assert!(answer.end.failure.is_none(), "{:?}", answer.end);
+    let whole = std::fs::read(&path).expect("it was just written");
+    for length in (0..whole.len()).step_by(whole.len() / 97) {
+        std::fs::write(&path, &whole[..length]).expect("a writable folder");
+        let error = load(&path).expect_err("it is cut short");
+        // Where the list of tensors is cut, llama.cpp's own words do not tell it from one of another kind.
+        let in_list = error.to_string().contains("failed to read tensor info");
+        assert!(
+            error.kind() == ErrorKind::Corrupt || in_list,
+            "cut at {length}: {error}"
+        );
+        assert!(error.to_string().contains("tiny.gguf"), "{error}");
+    }
+    load_damaged(&path, &whole);
 }
 
 #[test]
