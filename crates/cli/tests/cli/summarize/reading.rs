@@ -5,7 +5,7 @@ use std::fs;
 use aurora_testkit::{Script, documents};
 use serde_json::json;
 
-use super::{Setting, first_words, text};
+use super::{Setting, first_words, prompt, text};
 
 #[test]
 fn what_cannot_be_read_costs_no_request_and_is_named() {
@@ -104,4 +104,28 @@ fn what_of_a_document_is_not_read_is_said() {
     );
     let remark = "scans.pdf: of its 3 pages 2 are pictures";
     assert!(run.err.contains(remark), "{run:?}");
+}
+
+#[test]
+#[ignore = "needs AURORA_TEST_BOOK, the path of a book's text, which .ci/run sets"]
+fn every_word_of_a_book_is_read_once() {
+    let book = std::env::var_os("AURORA_TEST_BOOK").expect("AURORA_TEST_BOOK is set");
+    let setting = Setting::new(Script::with(first_words));
+    let run = setting.run(&[book.to_str().unwrap(), "--part-tokens", "1024", "-j", "8"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(run.out.starts_with("- "), "{run:?}");
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let book = words(fs::read_to_string(book).unwrap().trim_start_matches('\u{feff}'));
+    let requests = setting.upstream.requests();
+    let parts = requests
+        .iter()
+        .filter(|request| prompt(request).starts_with("Here is a text"));
+    let mut parts: Vec<(usize, String)> = parts
+        .map(|request| words(&text(request)))
+        .map(|part| (book.find(&part).expect("it stands in the book"), part))
+        .collect();
+    parts.sort();
+    assert!(parts.len() > 50, "{}", parts.len());
+    let read: Vec<&str> = parts.iter().map(|(_, part)| part.as_str()).collect();
+    assert!(read.join(" ") == book, "{} parts are not the book", parts.len());
 }
