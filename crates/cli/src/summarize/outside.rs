@@ -149,14 +149,15 @@ fn run(mut command: Command, document: Vec<u8>, time: Duration) -> Result<Text, 
         Ok(Err(error)) => return Err(format!("cannot read what its reader says: {error}")),
         Ok(Ok(answer)) => answer,
     };
+    let too_large = || format!("its text is larger than the limit of {} MiB", MAX_TEXT >> 20);
     if answer.len() > MAX_ANSWER {
-        return Err(format!(
-            "its text is larger than the limit of {} MiB",
-            MAX_TEXT >> 20
-        ));
+        return Err(too_large());
     }
     let said = String::from_utf8(answer).ok().and_then(|answer| {
         let (line, text) = answer.split_once('\n')?;
+        if text.len() > MAX_TEXT {
+            return Some(Err(too_large()));
+        }
         let text = text.to_owned();
         let remark = |remark: &str| Some(remark.to_owned()).filter(|remark| !remark.is_empty());
         match line.split_at_checked(1)? {
@@ -209,6 +210,7 @@ mod tests {
             ("printf '?\\ntext'", long, "damaged"),
             ("exec sleep 600", Duration::from_millis(50), "longer than"),
             ("printf '+\n'; exec cat /dev/zero", long, "64 MiB"),
+            ("printf '+\n'; head -c 67108865 /dev/zero", long, "64 MiB"),
         ] {
             let error = shell(script, time).unwrap_err();
             assert!(error.contains(what), "{script}: {error}");
