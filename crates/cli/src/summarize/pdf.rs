@@ -86,7 +86,14 @@ pub(super) fn text(file: Vec<u8>) -> Result<(String, Option<String>), String> {
     }
     let all = pages.len();
     let remark = (pictures > 0).then(|| {
-        format!("of its {all} pages {pictures} are pictures, which are not read (ocrmypdf --skip-text makes a PDF with their text)")
+        let are = if pictures == 1 {
+            "is a picture, which is"
+        } else {
+            "are pictures, which are"
+        };
+        format!(
+            "of its {all} pages {pictures} {are} not read (ocrmypdf --skip-text makes a PDF with their text)"
+        )
     });
     Ok((text, remark))
 }

@@ -63,8 +63,10 @@ fn pages_that_are_pictures_are_remarked_on() {
     let illustrated = format!("{}\n{plain}", picture(300));
     let written_over = format!("{}\n{long}", picture(600));
     assert_eq!(remark(&[plain, illustrated.clone(), written_over]), None);
-    let remark = remark(&[scan, picture(600), illustrated]).unwrap();
-    assert!(remark.starts_with("of its 3 pages 2 are pictures"), "{remark}");
+    let two = remark(&[scan.clone(), picture(600), illustrated.clone()]).unwrap();
+    assert!(two.starts_with("of its 3 pages 2 are pictures"), "{two}");
+    let one = remark(&[illustrated, scan]).unwrap();
+    assert!(one.starts_with("of its 2 pages 1 is a picture,"), "{one}");
 }
 
 #[test]
